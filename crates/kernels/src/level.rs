@@ -1,0 +1,156 @@
+//! Which instructions the kernels use, chosen at run time.
+
+use std::fmt;
+use std::sync::OnceLock;
+
+use crate::simd::{Kernel, scalar};
+#[cfg(target_arch = "x86_64")]
+use crate::simd::{avx2, avx512};
+
+/// The environment variable that selects a level downwards.
+const VARIABLE: &str = "CORTEN_CPU_LEVEL";
+
+/// A set of instructions that this processor has: holding one is the proof.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Level(Kind);
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Kind {
+    Scalar,
+    /// What the tests compare with: plain Rust that rounds multiply-adds once, as the SIMD levels do.
+    #[cfg(test)]
+    Specification,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+}
+
+/// `CORTEN_CPU_LEVEL` names no level that this processor has.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{VARIABLE}: expected one of {available} on this processor, found \"{found}\"")]
+pub struct LevelError {
+    available: String,
+    found: String,
+}
+
+impl Level {
+    /// Plain Rust, on every processor.
+    #[must_use]
+    pub fn scalar() -> Self {
+        Self(Kind::Scalar)
+    }
+
+    /// The level that the tests hold the others against.
+    #[cfg(test)]
+    pub(crate) fn specification() -> Self {
+        Self(Kind::Specification)
+    }
+
+    /// Every level this processor has, lowest first.
+    #[must_use]
+    pub fn available() -> Vec<Self> {
+        #[cfg_attr(not(target_arch = "x86_64"), expect(unused_mut, reason = "x86-64 adds levels"))]
+        let mut levels = vec![Self::scalar()];
+        #[cfg(target_arch = "x86_64")]
+        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+            levels.push(Self(Kind::Avx2));
+            if is_x86_feature_detected!("avx512f")
+                && is_x86_feature_detected!("avx512bw")
+                && is_x86_feature_detected!("avx512dq")
+                && is_x86_feature_detected!("avx512vl")
+            {
+                levels.push(Self(Kind::Avx512));
+            }
+        }
+        levels
+    }
+
+    /// The highest level this processor has.
+    #[must_use]
+    pub fn detected() -> Self {
+        Self::available().into_iter().max().unwrap_or(Self::scalar())
+    }
+
+    /// The level in use: the highest one, or the one that `CORTEN_CPU_LEVEL` names. The variable is read once a
+    /// process, so that one process never mixes levels.
+    ///
+    /// # Errors
+    /// The variable names no level that this processor has.
+    pub fn selected() -> Result<Self, LevelError> {
+        static SELECTED: OnceLock<Result<Level, LevelError>> = OnceLock::new();
+        SELECTED
+            .get_or_init(|| match std::env::var_os(VARIABLE) {
+                Some(name) if !name.is_empty() => Self::from_name(&name.to_string_lossy()),
+                _ => Ok(Self::detected()),
+            })
+            .clone()
+    }
+
+    /// The level of this name.
+    ///
+    /// # Errors
+    /// This processor has no level of that name.
+    pub fn from_name(name: &str) -> Result<Self, LevelError> {
+        let levels = Self::available();
+        levels.iter().copied().find(|level| level.name() == name).ok_or_else(|| LevelError {
+            available: levels.iter().map(|level| level.name()).collect::<Vec<_>>().join(", "),
+            found: name.to_owned(),
+        })
+    }
+
+    /// `scalar`, `avx2` or `avx512`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self.0 {
+            Kind::Scalar => "scalar",
+            #[cfg(test)]
+            Kind::Specification => "specification",
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2 => "avx2",
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512 => "avx512",
+        }
+    }
+
+    /// Runs a kernel with this level's instructions.
+    pub(crate) fn run<K: Kernel>(self, kernel: K) -> K::Output {
+        match self.0 {
+            Kind::Scalar => scalar::call(kernel),
+            #[cfg(test)]
+            Kind::Specification => kernel.run(scalar::Scalar::<true>),
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: a `Level` of this kind is made only in `available`, which has seen AVX2 and FMA.
+            Kind::Avx2 => unsafe { avx2::call(kernel) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: a `Level` of this kind is made only in `available`, which has seen AVX-512 F, BW, DQ and VL.
+            Kind::Avx512 => unsafe { avx512::call(kernel) },
+        }
+    }
+}
+
+impl fmt::Debug for Level {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_level_is_found_by_its_name() {
+        for level in Level::available() {
+            assert_eq!(Level::from_name(level.name()), Ok(level));
+        }
+        assert!(Level::available().contains(&Level::detected()));
+    }
+
+    #[test]
+    fn an_unknown_name_is_refused() {
+        let error = Level::from_name("sse9").unwrap_err().to_string();
+        assert!(error.starts_with("CORTEN_CPU_LEVEL: expected one of scalar"), "{error}");
+        assert!(error.ends_with("found \"sse9\""), "{error}");
+    }
+}

@@ -1,0 +1,40 @@
+//! The arithmetic of the forward pass: slices in, slices out, no tensors and no threads.
+//!
+//! Every kernel is written once, over sixteen logical lanes (the private `Simd` trait), and compiled for each
+//! [`Level`]. The lanes, the order of every sum and the fused multiply-adds are the same at each level, so all
+//! levels with fused multiply-add return the same bits as the specification, and a row's bits do not depend
+//! on the rows beside it. [`Level::scalar`] rounds products before it adds them (processors without
+//! fused multiply-add would emulate it, slowly), so it agrees to rounding error only.
+//!
+//! Matrices are float32, row-major. Kernels check lengths with `assert!` at their door: a wrong length is a
+//! bug of the caller, never a property of user input.
+
+mod activation;
+mod attention;
+mod embedding;
+mod lane;
+mod layer_norm;
+mod level;
+mod linear;
+mod math;
+mod normalize;
+mod pooling;
+mod simd;
+#[cfg(test)]
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::float_cmp,
+    reason = "tests of arithmetic"
+)]
+mod specification;
+mod tile;
+
+pub use activation::{Activation, activate};
+pub use attention::{AttentionScratch, AttentionShape, attention};
+pub use embedding::{EmbeddingTables, embedding_sum};
+pub use layer_norm::{LayerNorm, add_layer_norm, layer_norm};
+pub use level::{Level, LevelError};
+pub use linear::{PackedMatrix, linear};
+pub use normalize::l2_normalize;
+pub use pooling::{PoolingMode, pool};

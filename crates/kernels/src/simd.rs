@@ -1,0 +1,100 @@
+//! Sixteen logical float32 lanes, the same at every level.
+//!
+//! A kernel is generic over [`Simd`] and compiled once a level inside a function that enables the level's
+//! features. A value of a level's type is the proof that the processor has them: only [`Level`] makes one.
+
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod avx2;
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod avx512;
+pub(crate) mod scalar;
+
+use crate::lane::{LANES, Lane};
+
+/// One level's operations on a vector of sixteen float32 lanes.
+///
+/// All operations are lane-wise IEEE 754 float32, rounded once. `max` and `min` return their second operand where either
+/// is NaN or both are zero, as x86 does.
+pub(crate) trait Simd: Copy {
+    /// Sixteen lanes.
+    type Vector: Copy;
+    /// Rows of the output tile that the registers hold.
+    const TILE_ROWS: usize;
+    /// Vectors a packed weight panel is wide; with `TILE_ROWS` this is the output tile.
+    const PANEL_VECTORS: usize;
+
+    fn splat(self, value: f32) -> Self::Vector;
+    fn load(self, values: &[f32; LANES]) -> Self::Vector;
+    fn store(self, vector: Self::Vector, values: &mut [f32; LANES]);
+    fn add(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    fn sub(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    fn mul(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    fn div(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// `a * b + c`, rounded once (twice at the scalar level).
+    fn mul_add(self, a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
+    fn max(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    fn min(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// To the nearest integer, halves to even.
+    fn round(self, a: Self::Vector) -> Self::Vector;
+    /// `2^n` for whole `n` in -126 to 127, by its exponent bits. Other lanes are unspecified.
+    fn exp2_whole(self, n: Self::Vector) -> Self::Vector;
+    /// `if a < b { then } else { otherwise }` in each lane.
+    fn select_less(self, a: Self::Vector, b: Self::Vector, then: Self::Vector, otherwise: Self::Vector)
+    -> Self::Vector;
+
+    /// Loads up to sixteen values and fills the lanes beyond them.
+    #[inline(always)]
+    fn load_partial(self, values: &[f32], fill: f32) -> Self::Vector {
+        let mut lanes = [fill; LANES];
+        lanes[..values.len()].copy_from_slice(values);
+        self.load(&lanes)
+    }
+
+    /// Stores the first `values.len()` lanes.
+    #[inline(always)]
+    fn store_partial(self, vector: Self::Vector, values: &mut [f32]) {
+        let mut lanes = [0.0; LANES];
+        self.store(vector, &mut lanes);
+        values.copy_from_slice(&lanes[..values.len()]);
+    }
+
+    #[inline(always)]
+    fn load_lane(self, lane: &Lane) -> Self::Vector {
+        self.load(&lane.0)
+    }
+
+    /// The sum of the lanes, halved until one is left: lane i with lane i + 8, then + 4, + 2, + 1.
+    #[inline(always)]
+    fn sum_lanes(self, vector: Self::Vector) -> f32 {
+        fold_lanes(self, vector, |a, b| a + b)
+    }
+
+    /// The largest lane, in the order of [`Simd::sum_lanes`].
+    #[inline(always)]
+    fn max_lanes(self, vector: Self::Vector) -> f32 {
+        fold_lanes(self, vector, |a, b| if a > b { a } else { b })
+    }
+}
+
+#[inline(always)]
+fn fold_lanes<S: Simd>(simd: S, vector: S::Vector, combine: impl Fn(f32, f32) -> f32) -> f32 {
+    let mut lanes = [0.0; LANES];
+    simd.store(vector, &mut lanes);
+    let mut width = LANES / 2;
+    while width > 0 {
+        for i in 0..width {
+            lanes[i] = combine(lanes[i], lanes[i + width]);
+        }
+        width /= 2;
+    }
+    lanes[0]
+}
+
+/// A kernel with its arguments, ready to run at any level.
+///
+/// `run` and everything it calls per element must be `#[inline(always)]`: code that is not inlined into the
+/// level's entry function is compiled without the level's features.
+pub(crate) trait Kernel {
+    type Output;
+    fn run<S: Simd>(self, simd: S) -> Self::Output;
+}

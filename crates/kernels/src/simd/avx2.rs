@@ -1,0 +1,122 @@
+//! AVX2 with FMA: two 256-bit registers a vector.
+
+use std::arch::x86_64::{
+    __m256, _CMP_LT_OQ, _MM_FROUND_NO_EXC, _MM_FROUND_TO_NEAREST_INT, _mm256_add_epi32, _mm256_add_ps,
+    _mm256_blendv_ps, _mm256_castsi256_ps, _mm256_cmp_ps, _mm256_cvtps_epi32, _mm256_div_ps, _mm256_fmadd_ps,
+    _mm256_loadu_ps, _mm256_max_ps, _mm256_min_ps, _mm256_mul_ps, _mm256_round_ps, _mm256_set1_epi32, _mm256_set1_ps,
+    _mm256_slli_epi32, _mm256_storeu_ps, _mm256_sub_ps,
+};
+
+use super::{Kernel, Simd};
+use crate::lane::LANES;
+
+/// Proof that the processor has AVX2 and FMA.
+#[derive(Clone, Copy)]
+pub(crate) struct Avx2 {
+    _proof: (),
+}
+
+/// Intrinsics that touch registers only, or exactly the sixteen floats behind a reference.
+macro_rules! intrinsic {
+    ($call:expr) => {
+        // SAFETY: `self` is an `Avx2`, made only in `call`, whose caller has seen that the processor has the
+        // features; memory operands lie within a reference to sixteen floats, and the unaligned forms are used.
+        unsafe { $call }
+    };
+}
+
+/// Applies one 256-bit intrinsic to both halves.
+macro_rules! halves {
+    ($operation:ident, $($operand:ident),+) => {
+        intrinsic!([$operation($($operand[0]),+), $operation($($operand[1]),+)])
+    };
+}
+
+impl Simd for Avx2 {
+    type Vector = [__m256; 2];
+    // 6 x 2 accumulators, 2 weights and 1 input fill 15 of 16 registers.
+    const TILE_ROWS: usize = 6;
+    const PANEL_VECTORS: usize = 1;
+
+    #[inline(always)]
+    fn splat(self, value: f32) -> Self::Vector {
+        intrinsic!([_mm256_set1_ps(value); 2])
+    }
+    #[inline(always)]
+    fn load(self, values: &[f32; LANES]) -> Self::Vector {
+        intrinsic!([_mm256_loadu_ps(values.as_ptr()), _mm256_loadu_ps(values.as_ptr().add(8))])
+    }
+    #[inline(always)]
+    fn store(self, vector: Self::Vector, values: &mut [f32; LANES]) {
+        intrinsic!({
+            _mm256_storeu_ps(values.as_mut_ptr(), vector[0]);
+            _mm256_storeu_ps(values.as_mut_ptr().add(8), vector[1]);
+        });
+    }
+    #[inline(always)]
+    fn add(self, a: Self::Vector, b: Self::Vector) -> Self::Vector {
+        halves!(_mm256_add_ps, a, b)
+    }
+    #[inline(always)]
+    fn sub(self, a: Self::Vector, b: Self::Vector) -> Self::Vector {
+        halves!(_mm256_sub_ps, a, b)
+    }
+    #[inline(always)]
+    fn mul(self, a: Self::Vector, b: Self::Vector) -> Self::Vector {
+        halves!(_mm256_mul_ps, a, b)
+    }
+    #[inline(always)]
+    fn div(self, a: Self::Vector, b: Self::Vector) -> Self::Vector {
+        halves!(_mm256_div_ps, a, b)
+    }
+    #[inline(always)]
+    fn mul_add(self, a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector {
+        halves!(_mm256_fmadd_ps, a, b, c)
+    }
+    #[inline(always)]
+    fn max(self, a: Self::Vector, b: Self::Vector) -> Self::Vector {
+        halves!(_mm256_max_ps, a, b)
+    }
+    #[inline(always)]
+    fn min(self, a: Self::Vector, b: Self::Vector) -> Self::Vector {
+        halves!(_mm256_min_ps, a, b)
+    }
+    #[inline(always)]
+    fn round(self, a: Self::Vector) -> Self::Vector {
+        intrinsic!(a.map(|half| _mm256_round_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(half)))
+    }
+    #[inline(always)]
+    fn exp2_whole(self, n: Self::Vector) -> Self::Vector {
+        intrinsic!([exponent_bits(n[0]), exponent_bits(n[1])])
+    }
+    #[inline(always)]
+    fn select_less(
+        self,
+        a: Self::Vector,
+        b: Self::Vector,
+        then: Self::Vector,
+        otherwise: Self::Vector,
+    ) -> Self::Vector {
+        intrinsic!([
+            _mm256_blendv_ps(otherwise[0], then[0], _mm256_cmp_ps::<_CMP_LT_OQ>(a[0], b[0])),
+            _mm256_blendv_ps(otherwise[1], then[1], _mm256_cmp_ps::<_CMP_LT_OQ>(a[1], b[1])),
+        ])
+    }
+}
+
+/// `2^n` for eight whole numbers.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn exponent_bits(n: __m256) -> __m256 {
+    let exponent = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
+    _mm256_castsi256_ps(_mm256_slli_epi32::<23>(exponent))
+}
+
+/// Runs a kernel with AVX2 and FMA enabled.
+///
+/// # Safety
+/// The processor has the features named here.
+#[target_feature(enable = "avx2,fma")]
+pub(crate) unsafe fn call<K: Kernel>(kernel: K) -> K::Output {
+    kernel.run(Avx2 { _proof: () })
+}

@@ -1,0 +1,98 @@
+//! AVX-512: one 512-bit register a vector.
+
+use std::arch::x86_64::{
+    __m512, _CMP_LT_OQ, _MM_FROUND_NO_EXC, _MM_FROUND_TO_NEAREST_INT, _mm512_add_epi32, _mm512_add_ps,
+    _mm512_castsi512_ps, _mm512_cmp_ps_mask, _mm512_cvtps_epi32, _mm512_div_ps, _mm512_fmadd_ps, _mm512_loadu_ps,
+    _mm512_mask_blend_ps, _mm512_max_ps, _mm512_min_ps, _mm512_mul_ps, _mm512_roundscale_ps, _mm512_set1_epi32,
+    _mm512_set1_ps, _mm512_slli_epi32, _mm512_storeu_ps, _mm512_sub_ps,
+};
+
+use super::{Kernel, Simd};
+use crate::lane::LANES;
+
+/// Proof that the processor has AVX-512 F, BW, DQ and VL.
+#[derive(Clone, Copy)]
+pub(crate) struct Avx512 {
+    _proof: (),
+}
+
+/// Intrinsics that touch registers only, or exactly the sixteen floats behind a reference.
+macro_rules! intrinsic {
+    ($call:expr) => {
+        // SAFETY: `self` is an `Avx512`, made only in `call`, whose caller has seen that the processor has the
+        // features; memory operands are references to sixteen floats, and the unaligned forms are used.
+        unsafe { $call }
+    };
+}
+
+impl Simd for Avx512 {
+    type Vector = __m512;
+    // 12 x 2 accumulators, 2 weights and 1 input fill 27 of 32 registers.
+    const TILE_ROWS: usize = 12;
+    const PANEL_VECTORS: usize = 2;
+
+    #[inline(always)]
+    fn splat(self, value: f32) -> __m512 {
+        intrinsic!(_mm512_set1_ps(value))
+    }
+    #[inline(always)]
+    fn load(self, values: &[f32; LANES]) -> __m512 {
+        intrinsic!(_mm512_loadu_ps(values.as_ptr()))
+    }
+    #[inline(always)]
+    fn store(self, vector: __m512, values: &mut [f32; LANES]) {
+        intrinsic!(_mm512_storeu_ps(values.as_mut_ptr(), vector));
+    }
+    #[inline(always)]
+    fn add(self, a: __m512, b: __m512) -> __m512 {
+        intrinsic!(_mm512_add_ps(a, b))
+    }
+    #[inline(always)]
+    fn sub(self, a: __m512, b: __m512) -> __m512 {
+        intrinsic!(_mm512_sub_ps(a, b))
+    }
+    #[inline(always)]
+    fn mul(self, a: __m512, b: __m512) -> __m512 {
+        intrinsic!(_mm512_mul_ps(a, b))
+    }
+    #[inline(always)]
+    fn div(self, a: __m512, b: __m512) -> __m512 {
+        intrinsic!(_mm512_div_ps(a, b))
+    }
+    #[inline(always)]
+    fn mul_add(self, a: __m512, b: __m512, c: __m512) -> __m512 {
+        intrinsic!(_mm512_fmadd_ps(a, b, c))
+    }
+    #[inline(always)]
+    fn max(self, a: __m512, b: __m512) -> __m512 {
+        intrinsic!(_mm512_max_ps(a, b))
+    }
+    #[inline(always)]
+    fn min(self, a: __m512, b: __m512) -> __m512 {
+        intrinsic!(_mm512_min_ps(a, b))
+    }
+    #[inline(always)]
+    fn round(self, a: __m512) -> __m512 {
+        intrinsic!(_mm512_roundscale_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(a))
+    }
+    #[inline(always)]
+    fn exp2_whole(self, n: __m512) -> __m512 {
+        intrinsic!({
+            let exponent = _mm512_add_epi32(_mm512_cvtps_epi32(n), _mm512_set1_epi32(127));
+            _mm512_castsi512_ps(_mm512_slli_epi32::<23>(exponent))
+        })
+    }
+    #[inline(always)]
+    fn select_less(self, a: __m512, b: __m512, then: __m512, otherwise: __m512) -> __m512 {
+        intrinsic!(_mm512_mask_blend_ps(_mm512_cmp_ps_mask::<_CMP_LT_OQ>(a, b), otherwise, then))
+    }
+}
+
+/// Runs a kernel with AVX-512 enabled.
+///
+/// # Safety
+/// The processor has the features named here.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
+pub(crate) unsafe fn call<K: Kernel>(kernel: K) -> K::Output {
+    kernel.run(Avx512 { _proof: () })
+}

@@ -1,0 +1,32 @@
+//! The kernels against the specification, and the specification against arithmetic in float64.
+//!
+//! Levels with fused multiply-add must give the specification's bits: the same kernels over plain `f32::mul_add` lanes. The
+//! scalar level rounds products before adding them, so it gets a tolerance. Sizes are odd, slices start off
+//! alignment, and values include zeros, denormals, infinities and NaN.
+
+mod against_float64;
+mod same_bits;
+
+use crate::level::Level;
+
+/// The levels whose multiply-add rounds once.
+fn fused_levels() -> Vec<Level> {
+    Level::available().into_iter().filter(|level| *level != Level::scalar()).collect()
+}
+
+/// A reproducible stream of numbers in -1 to 1 (xorshift, Marsaglia 2003).
+struct Numbers(u64);
+
+impl Numbers {
+    fn next(&mut self) -> f32 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        let unit = f64::from(u32::try_from(self.0 >> 32).unwrap()) / f64::from(u32::MAX);
+        (2.0 * unit - 1.0) as f32
+    }
+
+    fn take(&mut self, count: usize) -> Vec<f32> {
+        (0..count).map(|_| self.next()).collect()
+    }
+}

@@ -1,0 +1,198 @@
+//! Each fused level returns the specification's bits.
+
+use proptest::prelude::*;
+
+use super::fused_levels;
+use crate::{
+    Activation, AttentionScratch, AttentionShape, EmbeddingTables, LayerNorm, Level, PackedMatrix, activate,
+    add_layer_norm, attention, embedding_sum, l2_normalize, layer_norm, linear,
+};
+
+const ACTIVATIONS: [Activation; 7] = [
+    Activation::Identity,
+    Activation::Gelu,
+    Activation::GeluTanh,
+    Activation::Relu,
+    Activation::Silu,
+    Activation::Sigmoid,
+    Activation::Tanh,
+];
+
+/// Any float32 now and then, else one of ordinary size, so that most results are finite.
+fn value() -> impl Strategy<Value = f32> {
+    prop_oneof![
+        20 => -4.0f32..4.0,
+        2 => Just(0.0f32),
+        1 => prop_oneof![Just(-0.0f32), Just(f32::MIN_POSITIVE / 8.0), Just(-1e-42f32), Just(1e30f32), Just(-1e30f32)],
+        1 => prop_oneof![Just(f32::INFINITY), Just(f32::NEG_INFINITY), Just(f32::NAN), Just(f32::MAX)],
+    ]
+}
+
+fn finite() -> impl Strategy<Value = f32> {
+    prop_oneof![20 => -2.0f32..2.0, 1 => Just(0.0f32), 1 => Just(1e-40f32)]
+}
+
+fn values(count: usize) -> impl Strategy<Value = Vec<f32>> {
+    prop::collection::vec(prop_oneof![9 => finite(), 1 => value()], count)
+}
+
+fn same(expected: &[f32], found: &[f32], level: Level) -> Result<(), TestCaseError> {
+    prop_assert_eq!(expected.len(), found.len());
+    for (index, (expected, found)) in expected.iter().zip(found).enumerate() {
+        let equal = expected.to_bits() == found.to_bits() || (expected.is_nan() && found.is_nan());
+        prop_assert!(equal, "{level:?}, value {index}: {expected:e} and {found:e}");
+    }
+    Ok(())
+}
+
+/// Runs `kernel` for the specification and for each fused level and compares.
+fn compare(kernel: impl Fn(Level) -> Vec<f32>) -> Result<(), TestCaseError> {
+    let expected = kernel(Level::specification());
+    for level in fused_levels() {
+        same(&expected, &kernel(level), level)?;
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    #[test]
+    fn activations(input in prop::collection::vec(value(), 0..70), offset in 0usize..3, choice in 0usize..7) {
+        compare(|level| {
+            let mut values = input.clone();
+            let start = offset.min(values.len());
+            activate(level, ACTIVATIONS[choice], &mut values[start..]);
+            values
+        })?;
+    }
+
+    #[test]
+    fn linear_layers(
+        (rows, depth, features, input, weight, bias) in (1usize..28, 1usize..70, 1usize..80).prop_flat_map(
+            |(rows, depth, features)| (
+                Just(rows), Just(depth), Just(features),
+                values(rows * depth), values(features * depth), values(features),
+            )),
+        choice in 0usize..7,
+    ) {
+        let _ = rows;
+        compare(|level| {
+            let packed = PackedMatrix::pack(level, &weight, features, depth);
+            let mut output = vec![0.0; rows * features];
+            linear(&packed, &bias, ACTIVATIONS[choice], &input, 0..features, &mut output);
+            output
+        })?;
+    }
+
+    #[test]
+    fn attention_of_odd_heads(
+        (shape, tokens, qkv) in (1usize..4, 1usize..42, 1usize..50).prop_flat_map(|(heads, head_dim, tokens)| {
+            let shape = AttentionShape { heads, head_dim };
+            (Just(shape), Just(tokens), values(tokens * 3 * shape.hidden()))
+        }),
+        first in 0usize..50,
+    ) {
+        let queries = first.min(tokens)..tokens;
+        compare(|level| {
+            let mut output = vec![0.0; queries.len() * shape.hidden()];
+            attention(level, shape, &qkv, queries.clone(), &mut AttentionScratch::default(), &mut output);
+            output
+        })?;
+    }
+
+    #[test]
+    fn layer_norms(
+        (dim, rows, residual, weight, bias) in (1usize..80, 1usize..5).prop_flat_map(|(dim, rows)| (
+            Just(dim), values(rows * dim), values(rows * dim), values(dim), values(dim))),
+    ) {
+        let _ = dim;
+        let norm = LayerNorm { weight: &weight, bias: &bias, epsilon: 1e-12 };
+        compare(|level| {
+            let mut plain = rows.clone();
+            layer_norm(level, norm, &mut plain);
+            let mut summed = rows.clone();
+            add_layer_norm(level, norm, &residual, &mut summed);
+            [plain, summed].concat()
+        })?;
+    }
+
+    #[test]
+    fn embeddings(
+        (dim, word, position, ids) in (1usize..50).prop_flat_map(|dim| (
+            Just(dim), values(9 * dim), values(4 * dim), prop::collection::vec((0u32..9, 0u32..4), 0..7))),
+    ) {
+        let (token_ids, positions): (Vec<u32>, Vec<u32>) = ids.into_iter().unzip();
+        let (weight, bias) = (vec![1.5; dim], vec![-0.25; dim]);
+        let norm = LayerNorm { weight: &weight, bias: &bias, epsilon: 1e-5 };
+        compare(|level| {
+            let mut output = vec![0.0; token_ids.len() * dim];
+            let tables = EmbeddingTables { word: &word, position: &position, dim };
+            embedding_sum(level, tables, norm, &token_ids, &positions, &mut output);
+            output
+        })?;
+    }
+
+    #[test]
+    fn unit_rows((dim, rows) in (1usize..80, 1usize..4).prop_flat_map(|(dim, rows)| (Just(dim), values(rows * dim)))) {
+        compare(|level| {
+            let mut output = rows.clone();
+            l2_normalize(level, &mut output, dim);
+            output
+        })?;
+    }
+}
+
+/// Deeper than one panel slice and longer than one key block: the sums must go on where they stopped.
+#[test]
+fn long_sums_do_not_depend_on_blocks() {
+    let mut numbers = super::Numbers(7);
+    let (rows, depth, features) = (13, 1100, 35);
+    let (input, weight, bias) = (numbers.take(rows * depth), numbers.take(features * depth), numbers.take(features));
+    compare(|level| {
+        let packed = PackedMatrix::pack(level, &weight, features, depth);
+        let mut output = vec![0.0; rows * features];
+        linear(&packed, &bias, Activation::Gelu, &input, 0..features, &mut output);
+        output
+    })
+    .unwrap();
+
+    let shape = AttentionShape { heads: 2, head_dim: 25 };
+    let qkv = numbers.take(600 * 3 * shape.hidden());
+    compare(|level| {
+        let mut output = vec![0.0; 600 * shape.hidden()];
+        attention(level, shape, &qkv, 0..600, &mut AttentionScratch::default(), &mut output);
+        output
+    })
+    .unwrap();
+}
+
+/// A row's bits do not depend on the rows beside it, and a feature's not on the range asked for.
+#[test]
+fn rows_and_features_stand_alone() {
+    let mut numbers = super::Numbers(11);
+    let (rows, depth, features) = (29, 75, 100);
+    let (input, weight, bias) = (numbers.take(rows * depth), numbers.take(features * depth), numbers.take(features));
+    for level in Level::available() {
+        let packed = PackedMatrix::pack(level, &weight, features, depth);
+        let mut together = vec![0.0; rows * features];
+        linear(&packed, &bias, Activation::Gelu, &input, 0..features, &mut together);
+        for (row, together) in input.chunks(depth).zip(together.chunks(features)) {
+            for start in (0..features).step_by(packed.panel_width()) {
+                let mut alone = vec![0.0; features - start];
+                linear(&packed, &bias, Activation::Gelu, row, start..features, &mut alone);
+                assert_eq!(alone, together[start..], "{level:?}");
+            }
+        }
+        let shape = AttentionShape { heads: 3, head_dim: 5 };
+        let qkv = numbers.take(30 * 3 * shape.hidden());
+        let mut scratch = AttentionScratch::default();
+        let mut together = vec![0.0; 30 * shape.hidden()];
+        attention(level, shape, &qkv, 0..30, &mut scratch, &mut together);
+        for first in [1, 7, 12, 29] {
+            let mut part = vec![0.0; (30 - first) * shape.hidden()];
+            attention(level, shape, &qkv, first..30, &mut scratch, &mut part);
+            assert_eq!(part, together[first * shape.hidden()..], "{level:?}");
+        }
+    }
+}

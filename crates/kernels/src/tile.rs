@@ -1,0 +1,100 @@
+//! The inner product that everything rests on: a few rows times one panel of packed columns.
+
+use crate::lane::{LANES, Lane};
+use crate::simd::Simd;
+
+/// Rows of a matrix that is read in place: `rows[i]` starts at `data[i * stride]`.
+#[derive(Clone, Copy)]
+pub(crate) struct Rows<'a> {
+    pub(crate) data: &'a [f32],
+    pub(crate) stride: usize,
+}
+
+impl<'a> Rows<'a> {
+    /// `depth` values of `N` rows from row `first`, column `column`.
+    #[inline(always)]
+    fn get<const N: usize>(self, first: usize, column: usize, depth: usize) -> [&'a [f32]; N] {
+        std::array::from_fn(|i| &self.data[(first + i) * self.stride + column..][..depth])
+    }
+}
+
+/// Accumulates `N` rows times a panel `V` vectors wide: `sums[i][v] += rows[i][k] * panel[k][v]`, k rising, one multiply-add
+/// a term. That order is the whole definition of a product in this crate: it is what makes bits independent of blocks.
+#[inline(always)]
+pub(crate) fn multiply<S: Simd, const N: usize, const V: usize>(
+    simd: S,
+    rows: Rows<'_>,
+    first: usize,
+    column: usize,
+    panel: &[Lane],
+    mut sums: [[S::Vector; V]; N],
+) -> [[S::Vector; V]; N] {
+    let (panel, _) = panel.as_chunks::<V>();
+    let rows = rows.get::<N>(first, column, panel.len());
+    for (k, weights) in panel.iter().enumerate() {
+        let weights: [S::Vector; V] = std::array::from_fn(|v| simd.load_lane(&weights[v]));
+        for i in 0..N {
+            // SAFETY: `rows[i]` was cut to `panel.len()` values above, and k counts that panel.
+            let value = simd.splat(unsafe { *rows[i].get_unchecked(k) });
+            for v in 0..V {
+                sums[i][v] = simd.mul_add(value, weights[v], sums[i][v]);
+            }
+        }
+    }
+    sums
+}
+
+/// Loads `V` vectors from `row`, which may end inside them.
+#[inline(always)]
+pub(crate) fn load_row<S: Simd, const V: usize>(simd: S, row: &[f32]) -> [S::Vector; V] {
+    std::array::from_fn(|v| match row.get(v * LANES..(v + 1) * LANES).and_then(|values| values.first_chunk()) {
+        Some(values) => simd.load(values),
+        None => simd.load_partial(row.get(v * LANES..).unwrap_or_default(), 0.0),
+    })
+}
+
+/// Stores `V` vectors to `row`, which may end inside them.
+#[inline(always)]
+pub(crate) fn store_row<S: Simd, const V: usize>(simd: S, vectors: [S::Vector; V], row: &mut [f32]) {
+    for (vector, values) in vectors.into_iter().zip(row.chunks_mut(LANES)) {
+        match values.first_chunk_mut() {
+            Some(values) => simd.store(vector, values),
+            None => simd.store_partial(vector, values),
+        }
+    }
+}
+
+/// Calls `$function::<S, N, V>` with N the number of rows, 1 to `S::TILE_ROWS`, and V the level's panel width. Written out
+/// because the registers of a tile must be counted at compile time.
+macro_rules! with_tile {
+    ($simd:ty, $rows:expr, |$n:ident, $v:ident| $body:expr) => {{
+        macro_rules! arm {
+            ($rows_of_arm:literal) => {{
+                const $n: usize = $rows_of_arm;
+                if <$simd>::PANEL_VECTORS == 2 {
+                    const $v: usize = 2;
+                    $body
+                } else {
+                    const $v: usize = 1;
+                    $body
+                }
+            }};
+        }
+        match $rows {
+            1 => arm!(1),
+            2 => arm!(2),
+            3 if <$simd>::TILE_ROWS >= 3 => arm!(3),
+            4 if <$simd>::TILE_ROWS >= 4 => arm!(4),
+            5 if <$simd>::TILE_ROWS >= 5 => arm!(5),
+            6 if <$simd>::TILE_ROWS >= 6 => arm!(6),
+            7 if <$simd>::TILE_ROWS >= 7 => arm!(7),
+            8 if <$simd>::TILE_ROWS >= 8 => arm!(8),
+            9 if <$simd>::TILE_ROWS >= 9 => arm!(9),
+            10 if <$simd>::TILE_ROWS >= 10 => arm!(10),
+            11 if <$simd>::TILE_ROWS >= 11 => arm!(11),
+            12 if <$simd>::TILE_ROWS >= 12 => arm!(12),
+            rows => unreachable!("a tile of {rows} rows"),
+        }
+    }};
+}
+pub(crate) use with_tile;
