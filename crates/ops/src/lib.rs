@@ -1,0 +1,26 @@
+//! The operations of the forward pass on Candle tensors: one model file for every backend.
+//!
+//! Each operation is a Candle custom op: `cpu_fwd` splits the rows of its input over the current rayon pool and calls
+//! `kernels`; another backend adds its own function beside it. Callers run a forward pass inside the pool they own
+//! (`ThreadPool::install`), never on rayon's global one.
+//!
+//! Texts are ragged: the tokens of a batch lie one text after another without padding ([`RaggedBatch`]), so no text's
+//! result depends on its neighbours, and no result depends on how the rows were split: kernels promise that.
+
+mod attention;
+mod embedding;
+mod layer_norm;
+mod linear;
+mod normalize;
+mod pooling;
+mod ragged_batch;
+mod rows;
+
+pub use attention::Attention;
+pub use embedding::Embedding;
+pub use kernels::{Activation, Level, LevelError, PoolingMode, l2_normalize};
+pub use layer_norm::LayerNorm;
+pub use linear::Linear;
+pub use normalize::normalize;
+pub use pooling::Pooling;
+pub use ragged_batch::{RaggedBatch, RaggedBatchError};

@@ -1,0 +1,33 @@
+//! Scaling rows to unit length.
+
+use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
+use kernels::Level;
+
+use crate::rows::{matrix, result};
+
+/// Divides each row of `[rows, columns]` by its Euclidean norm; a zero row stays zero.
+///
+/// # Errors
+/// `x` has another shape or type.
+pub fn normalize(level: Level, x: &Tensor) -> Result<Tensor> {
+    x.apply_op1_no_bwd(&Normalize { level })
+}
+
+struct Normalize {
+    level: Level,
+}
+
+impl CustomOp1 for Normalize {
+    fn name(&self) -> &'static str {
+        "normalize"
+    }
+
+    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let (_, columns) = layout.shape().dims2()?;
+        let mut rows = matrix(storage, layout, columns, self.name())?.to_vec();
+        if !rows.is_empty() {
+            kernels::l2_normalize(self.level, &mut rows, columns);
+        }
+        Ok(result(rows, columns))
+    }
+}

@@ -1,0 +1,94 @@
+//! The tokens of several texts, one text after another.
+
+use std::ops::Range;
+
+/// A batch without padding: token ids of several texts one after another, and where each text ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RaggedBatch {
+    token_ids: Vec<u32>,
+    cumulative_lengths: Vec<u32>,
+}
+
+/// The lengths of a [`RaggedBatch`] do not describe its tokens.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("cumulative lengths: expected 0, then rising numbers, then the number of tokens {tokens}, found {found:?}")]
+pub struct RaggedBatchError {
+    tokens: usize,
+    found: Vec<u32>,
+}
+
+impl RaggedBatch {
+    /// A batch of `cumulative_lengths.len() - 1` texts: text i has the tokens from `cumulative_lengths[i]` up to, not
+    /// including, `cumulative_lengths[i + 1]`.
+    ///
+    /// # Errors
+    /// The lengths do not start at 0, a text has no token, or they do not end at the number of tokens.
+    pub fn new(token_ids: Vec<u32>, cumulative_lengths: Vec<u32>) -> Result<Self, RaggedBatchError> {
+        let starts_at_zero = cumulative_lengths.first() == Some(&0);
+        let rises = cumulative_lengths.is_sorted_by(|a, b| a < b);
+        let ends = cumulative_lengths.last().map(|last| *last as usize) == Some(token_ids.len());
+        if starts_at_zero && rises && ends {
+            Ok(Self { token_ids, cumulative_lengths })
+        } else {
+            Err(RaggedBatchError { tokens: token_ids.len(), found: cumulative_lengths })
+        }
+    }
+
+    /// Number of texts.
+    #[must_use]
+    pub fn texts(&self) -> usize {
+        self.cumulative_lengths.len() - 1
+    }
+
+    /// Number of tokens of all texts.
+    #[must_use]
+    pub fn tokens(&self) -> usize {
+        self.token_ids.len()
+    }
+
+    /// The ids of all tokens.
+    #[must_use]
+    pub fn token_ids(&self) -> &[u32] {
+        &self.token_ids
+    }
+
+    /// The tokens of one text; empty beyond the last text.
+    #[must_use]
+    pub fn text_range(&self, text: usize) -> Range<usize> {
+        match self.cumulative_lengths.get(text..text + 2) {
+            Some([start, end]) => *start as usize..*end as usize,
+            _ => 0..0,
+        }
+    }
+
+    /// The tokens of each text, in order.
+    pub fn text_ranges(&self) -> impl ExactSizeIterator<Item = Range<usize>> + '_ {
+        self.cumulative_lengths.array_windows().map(|[start, end]| *start as usize..*end as usize)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_follow_each_other() {
+        let batch = RaggedBatch::new(vec![5, 6, 7], vec![0, 1, 3]).unwrap();
+        assert_eq!((batch.texts(), batch.tokens()), (2, 3));
+        assert_eq!(batch.text_ranges().collect::<Vec<_>>(), [0..1, 1..3]);
+        assert_eq!((batch.text_range(1), batch.text_range(2)), (1..3, 0..0));
+        assert_eq!(RaggedBatch::new(vec![], vec![0]).unwrap().texts(), 0);
+    }
+
+    #[test]
+    fn lengths_that_do_not_fit_are_refused() {
+        for lengths in [vec![], vec![1, 3], vec![0, 2, 2, 3], vec![0, 3, 1], vec![0, 2]] {
+            assert!(RaggedBatch::new(vec![5, 6, 7], lengths).is_err());
+        }
+        let error = RaggedBatch::new(vec![5], vec![0, 2]).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "cumulative lengths: expected 0, then rising numbers, then the number of tokens 1, found [0, 2]"
+        );
+    }
+}

@@ -1,0 +1,106 @@
+//! No result depends on how an operation was split over threads.
+
+use candle_core::{Device, Tensor};
+use ops::{Activation, Attention, Embedding, LayerNorm, Level, Linear, Pooling, PoolingMode, RaggedBatch};
+
+/// Values in -1 to 1 that repeat only after 65,537.
+fn numbers(count: usize, seed: usize) -> Vec<f32> {
+    (0..count)
+        .map(|i| f32::from(u16::try_from((i * 30_011 + seed * 977) % 65_537 % 65_536).unwrap()) / 32_768.0 - 1.0)
+        .collect()
+}
+
+fn matrix(rows: usize, columns: usize, seed: usize) -> Tensor {
+    Tensor::from_vec(numbers(rows * columns, seed), (rows, columns), &Device::Cpu).unwrap()
+}
+
+fn values(tensor: &Tensor) -> Vec<u32> {
+    tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap().into_iter().map(f32::to_bits).collect()
+}
+
+/// The bits of `operation` with one thread, which must be those with 2, 3 and 8.
+fn same_with_any_threads(operation: impl Fn() -> Tensor + Sync) -> Vec<u32> {
+    let with = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        values(&pool.install(&operation))
+    };
+    let alone = with(1);
+    for threads in [2, 3, 8] {
+        assert_eq!(alone, with(threads), "{threads} threads");
+    }
+    alone
+}
+
+/// Few rows are split by features, many by rows: rows computed both ways must be the same.
+#[test]
+fn linear_layers_by_rows_and_by_features() {
+    let (depth, width) = (130, 515);
+    let norm = LayerNorm::new(numbers(width, 1), numbers(width, 2), 1e-12).unwrap();
+    let layer = Linear::new(Level::detected(), &numbers(width * depth, 3), numbers(width, 4), depth).unwrap();
+    let many = matrix(1000, depth, 5);
+    let residual = matrix(1000, width, 6);
+    let plain = same_with_any_threads(|| layer.forward(&many, Activation::Gelu).unwrap());
+    let summed = same_with_any_threads(|| layer.forward_add_norm(&many, &residual, &norm).unwrap());
+    for (start, rows) in [(0, 1), (17, 9), (500, 40), (960, 40)] {
+        let few = many.narrow(0, start, rows).unwrap().contiguous().unwrap();
+        let few_residual = residual.narrow(0, start, rows).unwrap().contiguous().unwrap();
+        let bits = same_with_any_threads(|| layer.forward(&few, Activation::Gelu).unwrap());
+        assert_eq!(bits, plain[start * width..(start + rows) * width]);
+        let bits = same_with_any_threads(|| layer.forward_add_norm(&few, &few_residual, &norm).unwrap());
+        assert_eq!(bits, summed[start * width..(start + rows) * width]);
+    }
+}
+
+#[test]
+fn texts_alone_and_together() {
+    let level = Level::detected();
+    let (heads, head_dim) = (3, 25);
+    let hidden = heads * head_dim;
+    let norm = LayerNorm::new(numbers(hidden, 1), numbers(hidden, 2), 1e-12).unwrap();
+    let embedding = Embedding::new(level, numbers(40 * hidden, 3), numbers(450 * hidden, 4), norm).unwrap();
+    let attention = Attention::new(level, heads, head_dim).unwrap();
+    let qkv = Linear::new(level, &numbers(3 * hidden * hidden, 5), numbers(3 * hidden, 6), hidden).unwrap();
+    let pooling = Pooling::new(vec![PoolingMode::Cls, PoolingMode::Mean, PoolingMode::Max]).unwrap();
+    let forward = |batch: &RaggedBatch| {
+        let hidden = embedding.forward(batch).unwrap();
+        let context = attention.forward(&qkv.forward(&hidden, Activation::Identity).unwrap(), batch).unwrap();
+        pooling.forward(&context, batch, 0).unwrap()
+    };
+    let texts: Vec<Vec<u32>> =
+        [1_u32, 7, 300, 64, 2, 450, 33].iter().map(|n| (0..*n).map(|i| (i * 7 + n) % 40).collect()).collect();
+    let lengths = texts.iter().scan(0, |end, text| {
+        *end += u32::try_from(text.len()).unwrap();
+        Some(*end)
+    });
+    let together = RaggedBatch::new(texts.concat(), std::iter::once(0).chain(lengths).collect()).unwrap();
+    let rows = same_with_any_threads(|| forward(&together));
+    let width = pooling.columns(hidden);
+    for (text, row) in texts.iter().zip(rows.chunks(width)) {
+        let alone = RaggedBatch::new(text.clone(), vec![0, u32::try_from(text.len()).unwrap()]).unwrap();
+        assert_eq!(same_with_any_threads(|| forward(&alone)), row, "a text of {} tokens", text.len());
+    }
+}
+
+#[test]
+fn ids_lengths_and_shapes_beyond_the_tables_are_errors() {
+    let level = Level::scalar();
+    let norm = LayerNorm::new(vec![1.0; 4], vec![0.0; 4], 1e-12).unwrap();
+    let embedding = Embedding::new(level, numbers(5 * 4, 1), numbers(3 * 4, 2), norm.clone()).unwrap();
+    let error = |ids: Vec<u32>, ends: Vec<u32>| {
+        embedding.forward(&RaggedBatch::new(ids, ends).unwrap()).unwrap_err().to_string()
+    };
+    let message = error(vec![0, 1, 5], vec![0, 1, 3]);
+    assert!(message.starts_with("embedding: token 2: expected an id below 5, found 5"), "{message}");
+    let message = error(vec![0, u32::MAX], vec![0, 2]);
+    assert!(message.starts_with("embedding: token 1: expected an id below 5, found 4294967295"), "{message}");
+    let message = error(vec![0; 5], vec![0, 1, 5]);
+    assert!(message.starts_with("embedding: text 1 of the batch: expected at most 3 tokens, found 4"), "{message}");
+
+    assert!(Linear::new(level, &[0.0; 7], vec![0.0; 2], 4).is_err());
+    let layer = Linear::new(level, &[0.0; 8], vec![0.0; 2], 4).unwrap();
+    assert!(layer.forward(&matrix(2, 5, 1), Activation::Identity).is_err());
+    assert!(layer.forward_add_norm(&matrix(2, 4, 1), &matrix(3, 2, 1), &norm).is_err());
+    assert!(LayerNorm::new(vec![1.0], vec![], 1e-12).is_err());
+    assert!(Attention::new(level, 0, 4).is_err());
+    assert!(Pooling::new(vec![]).is_err());
+}
