@@ -1,0 +1,161 @@
+//! The BERT encoder (arXiv:1810.04805).
+//!
+//! Mirrors `BertModel` of transformers 5.23 (`models/bert/modeling_bert.py`) without its pooler, which sentence
+//! embeddings do not use. Weights are stored as `torch.nn.Linear` stores them.
+
+use candle_core::Tensor;
+use model_files::{BertConfig, Selected, TensorSpec, Weights};
+use ops::{Activation, Attention, Embedding, LayerNorm, Level, Linear, RaggedBatch};
+
+use crate::cancel::Cancel;
+use crate::error::ModelError;
+use crate::head::activation;
+
+/// `BertModel` is saved plainly, or inside another model under this prefix.
+const PREFIXES: [&str; 2] = ["", "bert."];
+
+/// Embeddings and layers.
+pub(crate) struct Bert {
+    embedding: Embedding,
+    layers: Vec<Layer>,
+    hidden_size: usize,
+}
+
+impl Bert {
+    /// Reads the tensors of `weights` that `config` asks for.
+    pub(crate) fn load(level: Level, config: &BertConfig, weights: &Weights) -> Result<Self, ModelError> {
+        let mut required = embedding_tensors(config);
+        for index in 0..config.num_hidden_layers {
+            required.extend(layer_tensors(config, index));
+        }
+        let tensors = weights.select(&PREFIXES, &required)?;
+        let embedding = load_embedding(level, config, &tensors)?;
+        let layers = (0..config.num_hidden_layers)
+            .map(|index| Layer::load(level, config, &tensors, &format!("encoder.layer.{index}")))
+            .collect::<Result<_, _>>()?;
+        Ok(Self { embedding, layers, hidden_size: config.hidden_size })
+    }
+
+    pub(crate) fn hidden_size(&self) -> usize {
+        self.hidden_size
+    }
+
+    /// The last layer's token vectors, `[tokens, hidden_size]`.
+    pub(crate) fn forward(&self, batch: &RaggedBatch, cancel: &Cancel) -> Result<Tensor, ModelError> {
+        cancel.check()?;
+        let mut hidden = self.embedding.forward(batch)?;
+        for layer in &self.layers {
+            hidden = layer.forward(&hidden, batch, cancel)?;
+        }
+        Ok(hidden)
+    }
+}
+
+/// `BertLayer`: attention, then a feed-forward block, each followed by a residual sum and normalisation.
+struct Layer {
+    query_key_value: Linear,
+    attention: Attention,
+    attention_output: Linear,
+    attention_norm: LayerNorm,
+    intermediate: Linear,
+    hidden_act: Activation,
+    output: Linear,
+    output_norm: LayerNorm,
+}
+
+impl Layer {
+    fn load(level: Level, config: &BertConfig, tensors: &Selected<'_>, prefix: &str) -> Result<Self, ModelError> {
+        let hidden = config.hidden_size;
+        let linear = |name: &str, input_features: usize| -> Result<Linear, ModelError> {
+            let weight = tensors.read(&format!("{prefix}.{name}.weight"))?;
+            let bias = tensors.read(&format!("{prefix}.{name}.bias"))?;
+            Ok(Linear::new(level, &weight, bias, input_features)?)
+        };
+        // One product instead of three: the rows of the three weights one after another.
+        let (mut weight, mut bias) = (Vec::new(), Vec::new());
+        for part in ["query", "key", "value"] {
+            weight.extend(tensors.read(&format!("{prefix}.attention.self.{part}.weight"))?);
+            bias.extend(tensors.read(&format!("{prefix}.attention.self.{part}.bias"))?);
+        }
+        let heads = config.num_attention_heads;
+        Ok(Self {
+            query_key_value: Linear::new(level, &weight, bias, hidden)?,
+            attention: Attention::new(level, heads, hidden / heads.max(1))?,
+            attention_output: linear("attention.output.dense", hidden)?,
+            attention_norm: load_norm(config, tensors, &format!("{prefix}.attention.output.LayerNorm"))?,
+            intermediate: linear("intermediate.dense", hidden)?,
+            hidden_act: activation(config.hidden_act),
+            output: linear("output.dense", config.intermediate_size)?,
+            output_norm: load_norm(config, tensors, &format!("{prefix}.output.LayerNorm"))?,
+        })
+    }
+
+    fn forward(&self, hidden: &Tensor, batch: &RaggedBatch, cancel: &Cancel) -> Result<Tensor, ModelError> {
+        let qkv = self.query_key_value.forward(hidden, Activation::Identity)?;
+        let context = self.attention.forward(&qkv, batch)?;
+        drop(qkv);
+        cancel.check()?;
+        let attended = self.attention_output.forward_add_norm(&context, hidden, &self.attention_norm)?;
+        let intermediate = self.intermediate.forward(&attended, self.hidden_act)?;
+        cancel.check()?;
+        Ok(self.output.forward_add_norm(&intermediate, &attended, &self.output_norm)?)
+    }
+}
+
+/// The word and position tables; the row of token type 0, which every token of a single text has, is added to each
+/// position once here.
+fn load_embedding(level: Level, config: &BertConfig, tensors: &Selected<'_>) -> Result<Embedding, ModelError> {
+    let word = tensors.read("embeddings.word_embeddings.weight")?;
+    let mut position = tensors.read("embeddings.position_embeddings.weight")?;
+    let token_type = tensors.read("embeddings.token_type_embeddings.weight")?;
+    let first_type = token_type.get(..config.hidden_size).unwrap_or_default();
+    for row in position.chunks_exact_mut(config.hidden_size.max(1)) {
+        for (value, token_type) in row.iter_mut().zip(first_type) {
+            *value += token_type;
+        }
+    }
+    Ok(Embedding::new(level, word, position, load_norm(config, tensors, "embeddings.LayerNorm")?)?)
+}
+
+fn load_norm(config: &BertConfig, tensors: &Selected<'_>, name: &str) -> Result<LayerNorm, ModelError> {
+    let weight = tensors.read(&format!("{name}.weight"))?;
+    let bias = tensors.read(&format!("{name}.bias"))?;
+    Ok(LayerNorm::new(weight, bias, config.layer_norm_eps)?)
+}
+
+fn spec(name: String, shape: Vec<usize>) -> TensorSpec {
+    TensorSpec { name, shape, source: "config.json" }
+}
+
+fn embedding_tensors(config: &BertConfig) -> Vec<TensorSpec> {
+    let hidden = config.hidden_size;
+    let table = |name: &str, rows| spec(format!("embeddings.{name}.weight"), vec![rows, hidden]);
+    vec![
+        table("word_embeddings", config.vocab_size),
+        table("position_embeddings", config.max_position_embeddings),
+        table("token_type_embeddings", config.type_vocab_size),
+        spec("embeddings.LayerNorm.weight".to_owned(), vec![hidden]),
+        spec("embeddings.LayerNorm.bias".to_owned(), vec![hidden]),
+    ]
+}
+
+fn layer_tensors(config: &BertConfig, index: usize) -> Vec<TensorSpec> {
+    let (hidden, intermediate) = (config.hidden_size, config.intermediate_size);
+    let mut specs = Vec::with_capacity(16);
+    for (name, output, input) in [
+        ("attention.self.query", hidden, hidden),
+        ("attention.self.key", hidden, hidden),
+        ("attention.self.value", hidden, hidden),
+        ("attention.output.dense", hidden, hidden),
+        ("intermediate.dense", intermediate, hidden),
+        ("output.dense", hidden, intermediate),
+    ] {
+        specs.push(spec(format!("encoder.layer.{index}.{name}.weight"), vec![output, input]));
+        specs.push(spec(format!("encoder.layer.{index}.{name}.bias"), vec![output]));
+    }
+    for name in ["attention.output.LayerNorm", "output.LayerNorm"] {
+        specs.push(spec(format!("encoder.layer.{index}.{name}.weight"), vec![hidden]));
+        specs.push(spec(format!("encoder.layer.{index}.{name}.bias"), vec![hidden]));
+    }
+    specs
+}

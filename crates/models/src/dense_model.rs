@@ -1,0 +1,90 @@
+//! A dense sentence embedding model: encoder and head.
+
+use candle_core::{DType, Tensor};
+use model_files::SentenceModel;
+use ops::{Level, RaggedBatch};
+
+use crate::bert::Bert;
+use crate::cancel::Cancel;
+use crate::error::ModelError;
+use crate::head::Head;
+
+/// BERT, pooling, and the dense and normalising modules after it, on the CPU in float32.
+pub struct DenseModel {
+    bert: Bert,
+    head: Head,
+    level: Level,
+}
+
+impl DenseModel {
+    /// Reads the tensors that `files` describes and packs them for the CPU level in use.
+    ///
+    /// # Errors
+    /// A tensor is missing or malformed, or `CORTEN_CPU_LEVEL` names no level of this processor.
+    pub fn load(files: &SentenceModel) -> Result<Self, ModelError> {
+        Self::load_at(Level::selected()?, files)
+    }
+
+    /// [`DenseModel::load`] for a CPU level of the caller's choice.
+    ///
+    /// # Errors
+    /// A tensor is missing or malformed.
+    pub fn load_at(level: Level, files: &SentenceModel) -> Result<Self, ModelError> {
+        let config = &files.transformer.config;
+        let bert = Bert::load(level, config, &files.transformer.weights)?;
+        let head = Head::load(level, &files.modules, config.hidden_size)?;
+        Ok(Self { bert, head, level })
+    }
+
+    /// Columns of [`DenseModel::embed`]'s rows.
+    #[must_use]
+    pub fn dimension(&self) -> usize {
+        self.head.dimension()
+    }
+
+    /// Columns of [`DenseModel::hidden`]'s rows.
+    #[must_use]
+    pub fn hidden_size(&self) -> usize {
+        self.bert.hidden_size()
+    }
+
+    /// Whether the tokens of a prompt are left out of the pooling (`include_prompt` false).
+    #[must_use]
+    pub fn excludes_prompt(&self) -> bool {
+        !self.head.include_prompt()
+    }
+
+    /// The token vectors of a batch, `[tokens, hidden_size]`, row-major.
+    ///
+    /// # Errors
+    /// The call was cancelled, or a token id or length is beyond the model's tables.
+    pub fn hidden(&self, batch: &RaggedBatch, cancel: &Cancel) -> Result<Vec<f32>, ModelError> {
+        into_values(self.bert.forward(batch, cancel)?)
+    }
+
+    /// One row a text, `[texts, dimension]`, row-major. The first `excluded_prompt_tokens` tokens of each text are left out
+    /// of the pooling.
+    ///
+    /// # Errors
+    /// The call was cancelled, or a token id or length is beyond the model's tables.
+    pub fn embed(
+        &self,
+        batch: &RaggedBatch,
+        excluded_prompt_tokens: usize,
+        cancel: &Cancel,
+    ) -> Result<Vec<f32>, ModelError> {
+        let hidden = self.bert.forward(batch, cancel)?;
+        into_values(self.head.forward(&hidden, batch, excluded_prompt_tokens)?)
+    }
+
+    /// Divides each row of `rows` (`[n, columns]`) by its Euclidean norm, in place; a zero row stays zero.
+    pub fn normalize(&self, rows: &mut [f32], columns: usize) {
+        ops::l2_normalize(self.level, rows, columns);
+    }
+}
+
+/// The values of a tensor that nothing else refers to.
+fn into_values(tensor: Tensor) -> Result<Vec<f32>, ModelError> {
+    debug_assert_eq!(tensor.dtype(), DType::F32);
+    Ok(tensor.flatten_all()?.to_vec1()?)
+}

@@ -1,0 +1,14 @@
+//! Forward passes, written over `ops`: each file mirrors one model of the reference and names the file it mirrors.
+//!
+//! A model reads its tensors from [`model_files::Weights`] by the names of the published checkpoints, and gives rows for
+//! a [`ops::RaggedBatch`]. It holds no tokenizer and no threads.
+
+mod bert;
+mod cancel;
+mod dense_model;
+mod error;
+mod head;
+
+pub use cancel::Cancel;
+pub use dense_model::DenseModel;
+pub use error::ModelError;

@@ -1,0 +1,92 @@
+//! Every dense fixture at every CPU level against the outputs of sentence-transformers.
+//!
+//! The goldens carry the reference's token ids, so no tokenizer is needed here. The fixtures lie beside the repository; where
+//! they are absent the tests say so and pass.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use models::{Cancel, DenseModel};
+use ops::{Level, RaggedBatch};
+use safetensors::SafeTensors;
+
+/// What the fixtures' README requires of dense rows: absolute and relative to the golden. It covers the order of float32
+/// sums; the smallest mistake of formula, a tanh GELU, shows as 8e-5.
+const TOLERANCE: f32 = 1e-5;
+
+fn fixtures() -> Option<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/fixtures");
+    if folder.is_dir() {
+        return Some(folder);
+    }
+    #[expect(clippy::print_stderr, reason = "a skipped test must be seen")]
+    {
+        eprintln!("SKIPPED: no fixtures at {}", folder.display());
+    }
+    None
+}
+
+fn numbers<const N: usize, T>(tensors: &SafeTensors<'_>, name: &str, read: impl Fn([u8; N]) -> T) -> Vec<T> {
+    let bytes = tensors.tensor(name).unwrap().data();
+    bytes.as_chunks::<N>().0.iter().map(|chunk| read(*chunk)).collect()
+}
+
+/// Dense BERT folders whose golden rows are of the texts alone, without a prompt or truncation.
+fn plain_dense_folders(fixtures: &Path) -> Vec<String> {
+    let mut names: Vec<String> = fs::read_dir(fixtures.join("models"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| (name.starts_with("bert-") && !name.starts_with("bert-hash")) || name.starts_with("matryoshka"))
+        .filter(|name| {
+            let golden = fs::read(fixtures.join("goldens").join(format!("{name}.json"))).unwrap();
+            let golden: serde_json::Value = serde_json::from_slice(&golden).unwrap();
+            golden["default_prompt_name"].is_null() && golden["truncate_dim"].is_null()
+        })
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn dense_fixtures_at_every_level() {
+    let Some(fixtures) = fixtures() else { return };
+    let names = plain_dense_folders(&fixtures);
+    assert!(names.len() >= 25, "found only {names:?}");
+    for name in names {
+        let files = model_files::open(&fixtures.join("models").join(&name)).unwrap();
+        let golden = fs::read(fixtures.join("goldens").join(format!("{name}.safetensors"))).unwrap();
+        let golden = SafeTensors::deserialize(&golden).unwrap();
+        let ids = numbers(&golden, "ids.data", |bytes| u32::try_from(i32::from_le_bytes(bytes)).unwrap());
+        let ends = numbers(&golden, "ids.offsets", |bytes| u32::try_from(i64::from_le_bytes(bytes)).unwrap());
+        let batch = RaggedBatch::new(ids, ends).unwrap();
+        // 16-bit weights: the reference computed in float32, as this crate does.
+        let rows_of = if golden.tensor("embeddings_float32").is_ok() { "embeddings_float32" } else { "embeddings" };
+        let expected = numbers(&golden, rows_of, f32::from_le_bytes);
+
+        let mut fused: Option<Vec<f32>> = None;
+        for level in Level::available() {
+            let model = DenseModel::load_at(level, &files).unwrap();
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+            let rows = pool.install(|| model.embed(&batch, 0, &Cancel::new())).unwrap();
+            assert_eq!(rows.len(), expected.len(), "{name}");
+            for (found, expected) in rows.iter().zip(&expected) {
+                let difference = (found - expected).abs();
+                assert!(difference <= TOLERANCE + TOLERANCE * expected.abs(), "{name}, {level:?}: {difference:e}");
+            }
+            if level != Level::scalar() {
+                assert_eq!(*fused.get_or_insert_with(|| rows.clone()), rows, "{name}: {level:?} has the same bits");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_cancelled_call_ends() {
+    let Some(fixtures) = fixtures() else { return };
+    let model = DenseModel::load(&model_files::open(&fixtures.join("models/bert-mean")).unwrap()).unwrap();
+    let cancel = Cancel::new();
+    cancel.cancel();
+    let batch = RaggedBatch::new(vec![2, 3], vec![0, 2]).unwrap();
+    assert!(matches!(model.embed(&batch, 0, &cancel), Err(models::ModelError::Cancelled)));
+    assert!(matches!(model.hidden(&batch, &cancel), Err(models::ModelError::Cancelled)));
+}
