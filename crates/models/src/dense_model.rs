@@ -59,7 +59,7 @@ impl DenseModel {
     /// # Errors
     /// The call was cancelled, or a token id or length is beyond the model's tables.
     pub fn hidden(&self, batch: &RaggedBatch, cancel: &Cancel) -> Result<Vec<f32>, ModelError> {
-        into_values(self.bert.forward(batch, cancel)?)
+        into_values(&self.bert.forward(batch, cancel)?)
     }
 
     /// One row a text, `[texts, dimension]`, row-major. The first `excluded_prompt_tokens` tokens of each text are left out
@@ -74,7 +74,7 @@ impl DenseModel {
         cancel: &Cancel,
     ) -> Result<Vec<f32>, ModelError> {
         let hidden = self.bert.forward(batch, cancel)?;
-        into_values(self.head.forward(&hidden, batch, excluded_prompt_tokens)?)
+        into_values(&self.head.forward(&hidden, batch, excluded_prompt_tokens)?)
     }
 
     /// Divides each row of `rows` (`[n, columns]`) by its Euclidean norm, in place; a zero row stays zero.
@@ -83,8 +83,8 @@ impl DenseModel {
     }
 }
 
-/// The values of a tensor that nothing else refers to.
-fn into_values(tensor: Tensor) -> Result<Vec<f32>, ModelError> {
+/// The values of a tensor, row-major.
+fn into_values(tensor: &Tensor) -> Result<Vec<f32>, ModelError> {
     debug_assert_eq!(tensor.dtype(), DType::F32);
     Ok(tensor.flatten_all()?.to_vec1()?)
 }

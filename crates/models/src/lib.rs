@@ -12,3 +12,4 @@ mod head;
 pub use cancel::Cancel;
 pub use dense_model::DenseModel;
 pub use error::ModelError;
+pub use ops::{Level, LevelError, RaggedBatch};

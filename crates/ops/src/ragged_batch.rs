@@ -62,6 +62,7 @@ impl RaggedBatch {
     }
 
     /// The tokens of each text, in order.
+    #[must_use]
     pub fn text_ranges(&self) -> impl ExactSizeIterator<Item = Range<usize>> + '_ {
         self.cumulative_lengths.array_windows().map(|[start, end]| *start as usize..*end as usize)
     }

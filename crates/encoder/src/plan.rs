@@ -1,0 +1,124 @@
+//! Which texts go through the model together.
+//!
+//! Batches are ragged, so no padding is ever computed and a text's row does not depend on its neighbours. The plan
+//! therefore only decides speed and memory: texts of similar length share a batch, and a batch is never larger
+//! than a token budget.
+
+use std::cmp::Reverse;
+use std::ops::Range;
+
+/// Most tokens of one batch, unless a single text is longer.
+///
+/// It bounds the memory of a batch in flight: the widest activation of a BERT base model is
+/// `[tokens, 3072]` float32, 24 MiB here. Below about a thousand tokens the matrix products no longer hide
+/// the reading of the weights; above a few thousand nothing gets faster and the activations leave the caches.
+pub(crate) const TOKEN_BUDGET: usize = 2048;
+
+/// Batches of texts, in the order in which they should run: longest texts first, so that the last batches to
+/// finish are the small ones.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    /// Every text's index once, by falling token count; equal counts keep the caller's order.
+    order: Vec<usize>,
+    /// The part of `order` that each batch takes; the ranges follow each other without a gap.
+    batches: Vec<Range<usize>>,
+}
+
+impl Plan {
+    /// Plans texts of the given token counts into batches of at most `token_budget` tokens and `batch_size` texts.
+    ///
+    /// A text above the budget is a batch of its own. A `batch_size` of 0 counts as 1.
+    pub(crate) fn new(token_counts: &[usize], token_budget: usize, batch_size: usize) -> Self {
+        let mut order: Vec<usize> = (0..token_counts.len()).collect();
+        let count = |text: usize| token_counts.get(text).copied().unwrap_or(0);
+        order.sort_by_key(|&text| Reverse(count(text)));
+
+        let mut batches = Vec::new();
+        let mut start = 0;
+        let mut tokens = 0_usize;
+        for (place, &text) in order.iter().enumerate() {
+            let with_this = tokens.saturating_add(count(text));
+            let full = place - start >= batch_size || with_this > token_budget;
+            if place > start && full {
+                batches.push(start..place);
+                start = place;
+                tokens = count(text);
+            } else {
+                tokens = with_this;
+            }
+        }
+        if start < order.len() {
+            batches.push(start..order.len());
+        }
+        Self { order, batches }
+    }
+
+    /// Number of batches.
+    pub(crate) fn batches(&self) -> usize {
+        self.batches.len()
+    }
+
+    /// The indices of the texts of one batch, in the order of the batch's rows; empty if there is no such batch.
+    pub(crate) fn texts(&self, batch: usize) -> &[usize] {
+        self.batches.get(batch).and_then(|range| self.order.get(range.clone())).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn batches(plan: &Plan) -> Vec<Vec<usize>> {
+        (0..plan.batches()).map(|batch| plan.texts(batch).to_vec()).collect()
+    }
+
+    #[test]
+    fn long_texts_come_first_and_ties_keep_their_order() {
+        let plan = Plan::new(&[3, 9, 3, 9, 1], 100, 2);
+        assert_eq!(batches(&plan), [vec![1, 3], vec![0, 2], vec![4]]);
+    }
+
+    #[test]
+    fn the_budget_is_filled_exactly_and_not_exceeded() {
+        assert_eq!(batches(&Plan::new(&[5, 5, 5], 10, 32)), [vec![0, 1], vec![2]]);
+        assert_eq!(batches(&Plan::new(&[5, 6, 4], 9, 32)), [vec![1], vec![0, 2]]);
+    }
+
+    #[test]
+    fn a_text_above_the_budget_is_alone() {
+        assert_eq!(batches(&Plan::new(&[2, 50, 2], 10, 32)), [vec![1], vec![0, 2]]);
+    }
+
+    #[test]
+    fn no_texts_are_no_batches() {
+        let plan = Plan::new(&[], 10, 32);
+        assert_eq!(plan.batches(), 0);
+        assert!(plan.texts(0).is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn every_text_is_in_exactly_one_batch_within_the_limits(
+            counts in proptest::collection::vec(0_usize..60, 0..200),
+            budget in 0_usize..100,
+            batch_size in 0_usize..40,
+        ) {
+            let plan = Plan::new(&counts, budget, batch_size);
+            let mut seen = vec![0; counts.len()];
+            let mut longest = usize::MAX;
+            for batch in batches(&plan) {
+                prop_assert!(!batch.is_empty());
+                prop_assert!(batch.len() <= batch_size.max(1));
+                let tokens: usize = batch.iter().map(|&text| counts[text]).sum();
+                prop_assert!(batch.len() == 1 || tokens <= budget);
+                for text in batch {
+                    prop_assert!(counts[text] <= longest);
+                    longest = counts[text];
+                    seen[text] += 1;
+                }
+            }
+            prop_assert!(seen.iter().all(|&times| times == 1));
+        }
+    }
+}

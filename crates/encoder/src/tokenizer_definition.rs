@@ -1,0 +1,160 @@
+//! From the files of a model folder to a tokenizer, by the reference's rules.
+//!
+//! The reference is transformers 5.23 under sentence-transformers 6.2:
+//! * the classes `BertTokenizer` and `BertTokenizerFast` build their own normaliser from the flags of
+//!   `tokenizer_config.json`, whatever `tokenizer.json` says, and cut words at 100 characters
+//!   (`transformers/models/bert/tokenization_bert.py`); for other classes `tokenizer.json` stands as it is;
+//! * `do_lower_case` of `sentence_bert_config.json` puts a lower-casing step in front
+//!   (`sentence_transformers/base/modules/transformer.py`);
+//! * truncation and padding stored in `tokenizer.json` never count.
+
+use std::path::{Path, PathBuf};
+
+use model_files::{ModelFileError, TokenizerFiles};
+use tokenizers::models::ModelWrapper;
+use tokenizers::models::wordpiece::WordPiece;
+use tokenizers::normalizers::{BertNormalizer, Lowercase, NormalizerWrapper, Sequence};
+use tokenizers::pre_tokenizers::bert::BertPreTokenizer;
+use tokenizers::processors::bert::BertProcessing;
+use tokenizers::{AddedToken, Tokenizer};
+
+/// Words of more characters than this are one unknown token. It is BERT's own limit, and the time for a word grows
+/// with the square of its length.
+const MOST_CHARACTERS_PER_WORD: usize = 100;
+
+/// The file that defines the tokenizer, for errors.
+pub(crate) fn file(files: &TokenizerFiles) -> PathBuf {
+    files.folder.join(match files.tokenizer_json {
+        Some(_) => "tokenizer.json",
+        None => "vocab.txt",
+    })
+}
+
+/// Builds the tokenizer. Nothing about its vocabulary has been checked yet.
+///
+/// # Errors
+/// A [`ModelFileError`] that names the file if it cannot be read as a tokenizer.
+pub(crate) fn read(files: &TokenizerFiles) -> Result<Tokenizer, ModelFileError> {
+    let file = file(files);
+    let mut tokenizer = match (&files.tokenizer_json, &files.vocab_txt) {
+        (Some(bytes), _) => Tokenizer::from_bytes(bytes).map_err(|error| unreadable(&file, &*error))?,
+        (None, Some(bytes)) => Tokenizer::new(word_piece_of_vocab_txt(&file, bytes)?),
+        (None, None) => {
+            return Err(ModelFileError::MissingFile { file: files.folder.join("tokenizer.json"), hint: None });
+        }
+    };
+    tokenizer.with_padding(None);
+    let build = |tokenizer: &mut Tokenizer| -> tokenizers::Result<()> {
+        tokenizer.with_truncation(None)?;
+        limit_words(tokenizer, files);
+        if files.overrules_normalizer || files.tokenizer_json.is_none() {
+            complete_as_bert(tokenizer, files)?;
+        }
+        if files.lowercase_first {
+            lowercase_first(tokenizer)?;
+        }
+        Ok(())
+    };
+    build(&mut tokenizer).map_err(|error| unreadable(&file, &*error))?;
+    Ok(tokenizer)
+}
+
+/// An error for a definition that the tokenizers library does not take.
+pub(crate) fn unreadable(file: &Path, reason: &(impl std::fmt::Display + ?Sized)) -> ModelFileError {
+    ModelFileError::Field {
+        file: file.to_path_buf(),
+        field: "tokenizer".to_owned(),
+        expected: "a definition that tokenizers 0.23 can read".to_owned(),
+        found: reason.to_string(),
+        hint: None,
+    }
+}
+
+/// Reads one token per line; the line's number is its id, and of equal lines the last one counts.
+fn word_piece_of_vocab_txt(file: &Path, bytes: &[u8]) -> Result<WordPiece, ModelFileError> {
+    let error = |expected: &str, found: String| ModelFileError::Field {
+        file: file.to_path_buf(),
+        field: "vocabulary".to_owned(),
+        expected: expected.to_owned(),
+        found,
+        hint: None,
+    };
+    let text = std::str::from_utf8(bytes)
+        .map_err(|utf8| error("UTF-8 text", format!("an invalid byte at offset {}", utf8.valid_up_to())))?;
+    // An empty map of the library's own type. Its own reader is not used for the lines: it also cuts off blanks, and then
+    // two tokens can become the same one.
+    let mut vocabulary = WordPiece::read_bytes(b"").map_err(|reason| unreadable(file, &*reason))?;
+    for (id, token) in text.lines().enumerate() {
+        let id = u32::try_from(id).map_err(|_| error("at most 2^32 lines", "more".to_owned()))?;
+        vocabulary.insert(token.to_owned(), id);
+    }
+    WordPiece::builder().vocab(vocabulary).build().map_err(|reason| unreadable(file, &*reason))
+}
+
+/// Limits the length of words for a `WordPiece` model, and for the BERT classes sets the unknown token.
+fn limit_words(tokenizer: &mut Tokenizer, files: &TokenizerFiles) {
+    let ModelWrapper::WordPiece(word_piece) = tokenizer.get_model() else {
+        return;
+    };
+    let bert = files.overrules_normalizer || files.tokenizer_json.is_none();
+    let (limit, unknown) = if bert {
+        (MOST_CHARACTERS_PER_WORD, &files.special_tokens.unk_token)
+    } else {
+        let limit = word_piece.max_input_chars_per_word.min(MOST_CHARACTERS_PER_WORD);
+        (limit, &word_piece.unk_token)
+    };
+    if word_piece.max_input_chars_per_word != limit || word_piece.unk_token != *unknown {
+        let mut limited = word_piece.clone();
+        limited.max_input_chars_per_word = limit;
+        limited.unk_token.clone_from(unknown);
+        tokenizer.with_model(limited);
+    }
+}
+
+/// Gives a tokenizer of one of the BERT classes its normaliser, and the parts of BERT that it lacks.
+fn complete_as_bert(tokenizer: &mut Tokenizer, files: &TokenizerFiles) -> tokenizers::Result<()> {
+    tokenizer.with_normalizer(Some(BertNormalizer::new(
+        true,
+        files.tokenize_chinese_chars,
+        files.strip_accents,
+        files.do_lower_case,
+    )))?;
+    if tokenizer.get_pre_tokenizer().is_none() {
+        tokenizer.with_pre_tokenizer(Some(BertPreTokenizer));
+    }
+    let special = &files.special_tokens;
+    let id = |token: &String| tokenizer.token_to_id(token).map(|id| (token.clone(), id));
+    if tokenizer.get_post_processor().is_none()
+        && let (Some(sep), Some(cls)) = (id(&special.sep_token), id(&special.cls_token))
+    {
+        tokenizer.with_post_processor(Some(BertProcessing::new(sep, cls)));
+    }
+    // So that they are found when they are written in a text. Those without an id of their own stay plain text.
+    let unmarked: Vec<AddedToken> =
+        [&special.unk_token, &special.cls_token, &special.sep_token, &special.pad_token, &special.mask_token]
+            .into_iter()
+            .filter(|token| tokenizer.token_to_id(token).is_some())
+            .filter(|token| !tokenizer.get_added_vocabulary().get_vocab().contains_key(*token))
+            .map(|token| AddedToken::from(token.clone(), true))
+            .collect();
+    if !unmarked.is_empty() {
+        tokenizer.add_special_tokens(unmarked)?;
+    }
+    Ok(())
+}
+
+/// Puts a lower-casing step in front of the normaliser unless it has one (a `BertNormalizer` does not count).
+fn lowercase_first(tokenizer: &mut Tokenizer) -> tokenizers::Result<()> {
+    let is_lowercase = |step: &NormalizerWrapper| matches!(step, NormalizerWrapper::Lowercase(_));
+    let steps = match tokenizer.get_normalizer() {
+        None => Vec::new(),
+        Some(NormalizerWrapper::Sequence(sequence)) => sequence.as_ref().to_vec(),
+        Some(single) => vec![single.clone()],
+    };
+    if !steps.iter().any(is_lowercase) {
+        let first = NormalizerWrapper::Lowercase(Lowercase);
+        let steps = std::iter::once(first).chain(steps).collect();
+        tokenizer.with_normalizer(Some(Sequence::new(steps)))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,99 @@
+//! Checked arguments from Python, other than texts.
+
+use std::path::PathBuf;
+
+use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::PyBool;
+
+use crate::texts_in::type_name;
+
+/// An argument as the caller gave it, unlike an `Option` with `None` apart from nothing given.
+#[derive(Default)]
+pub(crate) struct Given<'py>(Option<Bound<'py, PyAny>>);
+
+impl<'py> FromPyObject<'_, 'py> for Given<'py> {
+    type Error = std::convert::Infallible;
+
+    fn extract(argument: Borrowed<'_, 'py, PyAny>) -> Result<Self, Self::Error> {
+        Ok(Self(Some(argument.to_owned())))
+    }
+}
+
+impl Given<'_> {
+    /// The positive integer given, or `otherwise` if nothing was.
+    ///
+    /// # Errors
+    /// As for [`positive_integer`].
+    pub(crate) fn positive_integer_or(self, otherwise: usize, name: &str) -> PyResult<usize> {
+        self.0.map_or(Ok(otherwise), |value| positive_integer(&value, name))
+    }
+
+    /// The bool given (Python's or numpy's), or false if nothing was.
+    ///
+    /// # Errors
+    /// `TypeError` for anything else.
+    pub(crate) fn bool_or_false(self, name: &str) -> PyResult<bool> {
+        let Some(value) = self.0 else { return Ok(false) };
+        value.extract().map_err(|_| wrong_type(&value, name, "bool"))
+    }
+}
+
+/// An integer of at least 1. Anything with `__index__` counts (numpy's integers do), except `bool`; what is too large for
+/// this machine is the largest number there is.
+///
+/// # Errors
+/// `ValueError` for anything else.
+pub(crate) fn positive_integer(value: &Bound<'_, PyAny>, name: &str) -> PyResult<usize> {
+    let refused = || {
+        let found = value.repr().map_or_else(|_| type_name(value), |found| found.to_string());
+        PyValueError::new_err(format!("{name}: expected an integer of at least 1, found {found}"))
+    };
+    if value.is_instance_of::<PyBool>() {
+        return Err(refused());
+    }
+    match value.extract::<usize>() {
+        Ok(0) => Err(refused()),
+        Ok(number) => Ok(number),
+        Err(error) if error.is_instance_of::<PyTypeError>(value.py()) => Err(refused()),
+        Err(error) if error.is_instance_of::<PyOverflowError>(value.py()) => {
+            if value.lt(0)? {
+                Err(refused())
+            } else {
+                Ok(usize::MAX)
+            }
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// [`positive_integer`], or `None` for Python's `None`.
+///
+/// # Errors
+/// As for [`positive_integer`].
+pub(crate) fn optional_positive_integer(value: Option<&Bound<'_, PyAny>>, name: &str) -> PyResult<Option<usize>> {
+    value.map(|value| positive_integer(value, name)).transpose()
+}
+
+/// The path of a model folder.
+///
+/// # Errors
+/// `TypeError` for anything but `str` and `os.PathLike` of `str`.
+pub(crate) fn path_in(path: &Bound<'_, PyAny>) -> PyResult<PathBuf> {
+    path.extract().map_err(|_| wrong_type(path, "path", "str or os.PathLike"))
+}
+
+/// The function that watches a call.
+///
+/// # Errors
+/// `TypeError` for what cannot be called.
+pub(crate) fn progress_in(progress: Option<Bound<'_, PyAny>>) -> PyResult<Option<Py<PyAny>>> {
+    match progress {
+        Some(progress) if !progress.is_callable() => Err(wrong_type(&progress, "progress", "a callable")),
+        progress => Ok(progress.map(Bound::unbind)),
+    }
+}
+
+fn wrong_type(value: &Bound<'_, PyAny>, name: &str, expected: &str) -> PyErr {
+    PyTypeError::new_err(format!("{name}: expected {expected}, got {}", type_name(value)))
+}

@@ -1,0 +1,168 @@
+//! `corten._native.Encoder`: every method converts, calls [`door::run`] and converts.
+
+use encoder::{EncodeOptions, LoadOptions};
+use numpy::ndarray::Array2;
+use numpy::{IntoPyArray, PyArray2};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList};
+
+use crate::arguments::{Given, optional_positive_integer, path_in, positive_integer, progress_in};
+use crate::door;
+use crate::errors::shape_error;
+use crate::texts_in::{prompt_in, texts_in};
+
+/// The batch size where none is given, the reference's.
+const BATCH_SIZE: usize = 32;
+
+/// A loaded model. Any number of threads may use it at the same time.
+#[pyclass(frozen, module = "corten._native")]
+pub(crate) struct Encoder(encoder::Encoder);
+
+type Matrix<'py> = Bound<'py, PyArray2<f32>>;
+
+#[pymethods]
+impl Encoder {
+    /// Loads a model folder.
+    #[new]
+    #[pyo3(signature = (path, *, threads = None))]
+    fn new(py: Python<'_>, path: &Bound<'_, PyAny>, threads: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
+        let path = path_in(path)?;
+        let options = LoadOptions { threads: optional_positive_integer(threads, "threads")? };
+        door::run(py, None, |_| encoder::Encoder::load(&path, &options)).map(Self)
+    }
+
+    /// Prompts by name; always has "query" and "document".
+    #[getter]
+    fn prompts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let prompts = PyDict::new(py);
+        for (name, prompt) in &self.0.settings().prompts {
+            prompts.set_item(name, prompt)?;
+        }
+        Ok(prompts)
+    }
+
+    /// The name of the prompt used where none is asked for.
+    #[getter]
+    fn default_prompt_name(&self) -> Option<&str> {
+        self.0.settings().default_prompt_name.as_deref()
+    }
+
+    /// "cosine", "dot", "euclidean" or "manhattan".
+    #[getter]
+    fn similarity_fn_name(&self) -> &'static str {
+        self.0.settings().similarity.as_str()
+    }
+
+    /// The number of leading values that the model folder says to keep of each vector.
+    #[getter]
+    fn truncate_dim(&self) -> Option<usize> {
+        self.0.settings().truncate_dim
+    }
+
+    /// The width of the model's vectors before truncation.
+    #[getter]
+    fn dimension(&self) -> usize {
+        self.0.dimension()
+    }
+
+    /// The most tokens of a text, special tokens included. Can be set; calls that have started keep the old one.
+    #[getter]
+    fn max_seq_length(&self) -> usize {
+        self.0.max_seq_length()
+    }
+
+    #[setter]
+    fn set_max_seq_length(&self, py: Python<'_>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        let value = positive_integer(value, "max_seq_length")?;
+        self.0.set_max_seq_length(value).map_err(|error| crate::errors::to_python(py, &error))
+    }
+
+    /// The number of threads that work for this encoder.
+    #[getter]
+    fn threads(&self) -> usize {
+        self.0.threads()
+    }
+
+    /// Vectors of texts: a new C-contiguous float32 array of shape [texts, dimension].
+    #[pyo3(
+        signature = (texts, *, prompt = None, batch_size = Given::default(), normalize = Given::default(), truncate_dim = None,
+                     progress = None),
+        text_signature = "($self, texts, *, prompt=None, batch_size=32, normalize=False, truncate_dim=None, progress=None)"
+    )]
+    #[expect(clippy::too_many_arguments, reason = "they are the keyword arguments of the Python method")]
+    fn encode<'py>(
+        &self,
+        py: Python<'py>,
+        texts: &Bound<'py, PyAny>,
+        prompt: Option<&Bound<'py, PyAny>>,
+        batch_size: Given<'py>,
+        normalize: Given<'py>,
+        truncate_dim: Option<&Bound<'py, PyAny>>,
+        progress: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Matrix<'py>> {
+        let progress = progress_in(progress)?;
+        let options = EncodeOptions {
+            prompt: prompt_in(prompt)?,
+            batch_size: batch_size.positive_integer_or(BATCH_SIZE, "batch_size")?,
+            normalize: normalize.bool_or_false("normalize")?,
+            truncate_dim: optional_positive_integer(truncate_dim, "truncate_dim")?,
+        };
+        let texts = texts_in(texts)?;
+        let shape = (texts.len(), self.0.output_dimension(options.truncate_dim));
+        let rows = door::run(py, progress.as_ref(), |watch| self.0.encode(texts, &options, watch))?;
+        finish(py, progress.as_ref(), shape.0)?;
+        Ok(Array2::from_shape_vec(shape, rows).map_err(|error| shape_error(&error))?.into_pyarray(py))
+    }
+
+    /// Token vectors of texts, special tokens included: for each text a new float32 array [tokens, hidden size].
+    #[pyo3(
+        signature = (texts, *, prompt = None, batch_size = Given::default(), progress = None),
+        text_signature = "($self, texts, *, prompt=None, batch_size=32, progress=None)"
+    )]
+    fn token_embeddings<'py>(
+        &self,
+        py: Python<'py>,
+        texts: &Bound<'py, PyAny>,
+        prompt: Option<&Bound<'py, PyAny>>,
+        batch_size: Given<'py>,
+        progress: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Vec<Matrix<'py>>> {
+        let progress = progress_in(progress)?;
+        let options = EncodeOptions {
+            prompt: prompt_in(prompt)?,
+            batch_size: batch_size.positive_integer_or(BATCH_SIZE, "batch_size")?,
+            ..EncodeOptions::default()
+        };
+        let texts = texts_in(texts)?;
+        let vectors = door::run(py, progress.as_ref(), |watch| self.0.token_embeddings(texts, &options, watch))?;
+        finish(py, progress.as_ref(), vectors.len())?;
+        let width = self.0.hidden_size();
+        let to_array = |values: Vec<f32>| Array2::from_shape_vec((values.len() / width.max(1), width), values);
+        let arrays: Result<_, _> = vectors.into_iter().map(to_array).collect();
+        let arrays: Vec<Array2<f32>> = arrays.map_err(|error| shape_error(&error))?;
+        Ok(arrays.into_iter().map(|array| array.into_pyarray(py)).collect())
+    }
+
+    /// The token ids that the model sees of texts, special tokens included.
+    #[pyo3(signature = (texts, *, prompt = None))]
+    fn token_ids<'py>(
+        &self,
+        py: Python<'py>,
+        texts: &Bound<'py, PyAny>,
+        prompt: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let prompt = prompt_in(prompt)?;
+        let texts = texts_in(texts)?;
+        let ids = door::run(py, None, |watch| self.0.token_ids(texts, prompt.as_deref(), watch))?;
+        let lists = PyList::empty(py);
+        for ids in ids {
+            lists.append(PyList::new(py, ids)?)?;
+        }
+        Ok(lists)
+    }
+}
+
+/// The last call of `progress`, with the number of all texts.
+fn finish(py: Python<'_>, progress: Option<&Py<PyAny>>, texts: usize) -> PyResult<()> {
+    progress.map_or(Ok(()), |progress| progress.call1(py, (texts,)).map(drop))
+}

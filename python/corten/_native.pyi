@@ -1,0 +1,57 @@
+# The compiled half of corten: what crates/python-bindings offers to Python. mypy.stubtest holds this file to it.
+
+import os
+from collections.abc import Callable, Iterable
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["DeviceError", "Encoder", "InternalError", "ModelFileError", "__version__", "cpu_info"]
+
+__version__: str
+
+class ModelFileError(ValueError): ...
+class DeviceError(RuntimeError): ...
+class InternalError(RuntimeError): ...
+
+def cpu_info() -> dict[str, Any]: ...
+
+@final
+class Encoder:
+    def __new__(cls, path: str | os.PathLike[str], *, threads: int | None = None) -> Encoder: ...
+    @property
+    def prompts(self) -> dict[str, str]: ...
+    @property
+    def default_prompt_name(self) -> str | None: ...
+    @property
+    def similarity_fn_name(self) -> str: ...
+    @property
+    def truncate_dim(self) -> int | None: ...
+    @property
+    def dimension(self) -> int: ...
+    @property
+    def max_seq_length(self) -> int: ...
+    @max_seq_length.setter
+    def max_seq_length(self, value: int) -> None: ...
+    @property
+    def threads(self) -> int: ...
+    def encode(
+        self,
+        texts: Iterable[str],
+        *,
+        prompt: str | None = None,
+        batch_size: int = 32,
+        normalize: bool = False,
+        truncate_dim: int | None = None,
+        progress: Callable[[int], object] | None = None,
+    ) -> NDArray[np.float32]: ...
+    def token_embeddings(
+        self,
+        texts: Iterable[str],
+        *,
+        prompt: str | None = None,
+        batch_size: int = 32,
+        progress: Callable[[int], object] | None = None,
+    ) -> list[NDArray[np.float32]]: ...
+    def token_ids(self, texts: Iterable[str], *, prompt: str | None = None) -> list[list[int]]: ...
