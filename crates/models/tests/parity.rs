@@ -3,6 +3,8 @@
 //! The goldens carry the reference's token ids, so no tokenizer is needed here. The fixtures lie beside the repository; where
 //! they are absent the tests say so and pass.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -67,7 +69,7 @@ fn dense_fixtures_at_every_level() {
         for level in Level::available() {
             let model = DenseModel::load_at(level, &files).unwrap();
             let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
-            let rows = pool.install(|| model.embed(&batch, 0, &Cancel::new())).unwrap();
+            let rows = pool.install(|| model.embed(&batch, 0, &Cancel::new()).unwrap());
             assert_eq!(rows.len(), expected.len(), "{name}");
             for (found, expected) in rows.iter().zip(&expected) {
                 let difference = (found - expected).abs();

@@ -1,7 +1,7 @@
 //! `corten._native`: the compiled half of the Python package `corten`.
 //!
 //! Conversions and nothing else: arguments are checked and copied while the GIL is held, the work runs without it
-//! through one door ([`door::run`]), results are moved into numpy without copying, and errors become exceptions by one
+//! through one door (`door::run`), results are moved into numpy without copying, and errors become exceptions by one
 //! table (`errors.rs`). No panic reaches Python: it would be an `InternalError`.
 //!
 //! `python/corten/_native.pyi` describes the module to type checkers and must agree with it.

@@ -1,0 +1,158 @@
+//! The Transformer module: its configuration, weights, tokenizer and length limit.
+
+use std::path::{Path, PathBuf};
+
+use crate::bert_config::BertConfig;
+use crate::error::ModelFileError;
+use crate::folder::Folder;
+use crate::json::{Fields, Json};
+use crate::tokenizer::TokenizerFiles;
+use crate::unsupported;
+use crate::weights::Weights;
+
+/// The encoder that turns token ids into token vectors.
+#[derive(Debug)]
+pub struct Transformer {
+    /// Its sizes.
+    pub config: BertConfig,
+    /// Its tensors, not yet read.
+    pub weights: Weights,
+    /// The files of its tokenizer.
+    pub tokenizer: TokenizerFiles,
+    /// The longest text in tokens, special tokens included; between 1 and `config.max_position_embeddings`.
+    pub max_seq_length: usize,
+}
+
+/// The names that the Transformer module's own file has had; the first that is there and not empty counts.
+const MODULE_FILES: [&str; 7] = [
+    "sentence_bert_config.json",
+    "sentence_roberta_config.json",
+    "sentence_distilbert_config.json",
+    "sentence_camembert_config.json",
+    "sentence_albert_config.json",
+    "sentence_xlm-roberta_config.json",
+    "sentence_xlnet_config.json",
+];
+
+/// Arguments that a module file may pass on to transformers without changing what is computed in float32.
+const HARMLESS_ARGUMENTS: [&str; 8] = [
+    "add_pooling_layer",
+    "attn_implementation",
+    "dtype",
+    "low_cpu_mem_usage",
+    "torch_dtype",
+    "trust_remote_code",
+    "use_fast",
+    "use_safetensors",
+];
+
+impl Transformer {
+    /// Reads the module in `inside`, a folder relative to the model folder.
+    ///
+    /// `has_module_file` is false for a plain transformers folder, where the reference reads no module file either.
+    pub(crate) fn read(folder: &Folder, inside: &Path, has_module_file: bool) -> Result<Self, ModelFileError> {
+        let (config, tokenizer_class) = BertConfig::read(folder, inside)?;
+        let module_file = if has_module_file { find_module_file(folder, inside)? } else { None };
+        let settings = match &module_file {
+            Some((file, json)) => {
+                ModuleSettings::from_fields(&Fields::of_file(file, json)?, config.max_position_embeddings)?
+            }
+            None => ModuleSettings::default(),
+        };
+        let adapter = inside.join("adapter_config.json");
+        if folder.exists(&adapter)? {
+            let file = folder.path(&adapter);
+            return Err(ModelFileError::unsupported(&file, "peft_type", "a PEFT adapter beside the model", "the file"));
+        }
+        let (tokenizer, tokenizer_limit) =
+            TokenizerFiles::read(folder, inside, tokenizer_class, settings.lowercase_first)?;
+        let positions = config.max_position_embeddings;
+        let max_seq_length =
+            settings.max_seq_length.unwrap_or_else(|| tokenizer_limit.map_or(positions, |limit| limit.min(positions)));
+        let weights = Weights::open(folder, inside)?;
+        Ok(Self { config, weights, tokenizer, max_seq_length })
+    }
+}
+
+fn find_module_file(folder: &Folder, inside: &Path) -> Result<Option<(PathBuf, Json)>, ModelFileError> {
+    for name in MODULE_FILES {
+        let relative = inside.join(name);
+        match folder.read_json(&relative)? {
+            None => {}
+            Some(Json::Object(entries)) if entries.is_empty() => {}
+            Some(json) => return Ok(Some((folder.path(&relative), json))),
+        }
+    }
+    Ok(None)
+}
+
+/// What counts of `sentence_bert_config.json`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct ModuleSettings {
+    max_seq_length: Option<usize>,
+    lowercase_first: bool,
+}
+
+impl ModuleSettings {
+    pub(crate) fn from_fields(fields: &Fields<'_>, positions: usize) -> Result<Self, ModelFileError> {
+        check_module(fields)?;
+        let mut max_seq_length = fields.integer("max_seq_length", 1..=usize::MAX)?;
+        let mut place = (fields.clone(), "max_seq_length");
+        for (arguments, allowed) in [
+            ("model_args", None),
+            ("model_kwargs", None),
+            ("config_args", None),
+            ("config_kwargs", None),
+            ("tokenizer_args", Some("model_max_length")),
+            ("processor_kwargs", Some("model_max_length")),
+        ] {
+            let Some(arguments) = fields.object(arguments)? else { continue };
+            for (name, _) in arguments.entries() {
+                if Some(name.as_str()) != allowed && !HARMLESS_ARGUMENTS.contains(&name.as_str()) {
+                    return Err(arguments.wrong(name, "nothing, since this argument is not supported"));
+                }
+            }
+            // It goes before max_seq_length, as in the reference's `base/modules/transformer.py`.
+            if allowed.is_some()
+                && let Some(length) = arguments.integer("model_max_length", 1..=usize::MAX)?
+            {
+                max_seq_length = Some(length);
+                place = (arguments, "model_max_length");
+            }
+        }
+        if max_seq_length.is_some_and(|length| length > positions) {
+            let (place, field) = place;
+            let expected = format!("at most {positions} (max_position_embeddings of config.json)");
+            let hint = format!("longer texts have no position embeddings; set {field} to {positions} or less");
+            return Err(place.wrong(field, expected).with_hint(hint));
+        }
+        Ok(Self { max_seq_length, lowercase_first: fields.boolean("do_lower_case")?.unwrap_or(false) })
+    }
+}
+
+/// Refuses a module that does anything but turn texts into token vectors.
+fn check_module(fields: &Fields<'_>) -> Result<(), ModelFileError> {
+    let expect = |fields: &Fields<'_>, field: &str, right: &str| match fields.string(field)? {
+        Some(other) if other != right => Err(fields.wrong(field, format!("{right:?}"))),
+        _ => Ok(()),
+    };
+    if fields.string("transformer_task")? == Some("fill-mask") {
+        return Err(unsupported::fill_mask(fields.file));
+    }
+    expect(fields, "transformer_task", "feature-extraction")?;
+    expect(fields, "module_output_name", "token_embeddings")?;
+    if let Some(modalities) = fields.object("modality_config")? {
+        let text = modalities.object("text")?.ok_or_else(|| modalities.wrong("text", "an object"))?;
+        expect(&text, "method", "forward")?;
+        expect(&text, "method_output_name", "last_hidden_state")?;
+    }
+    for field in ["query_length", "document_length", "query_expansion", "tokenizer_name_or_path"] {
+        if fields.get(field).is_some() {
+            return Err(fields.wrong(field, "nothing, since this field is not supported"));
+        }
+    }
+    if fields.object("processing_kwargs")?.is_some_and(|arguments| !arguments.entries().is_empty()) {
+        return Err(fields.wrong("processing_kwargs", "nothing, since this field is not supported"));
+    }
+    Ok(())
+}
