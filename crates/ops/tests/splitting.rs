@@ -1,5 +1,7 @@
 //! No result depends on how an operation was split over threads.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
 use candle_core::{Device, Tensor};
 use ops::{Activation, Attention, Embedding, LayerNorm, Level, Linear, Pooling, PoolingMode, RaggedBatch};
 

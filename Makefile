@@ -1,0 +1,83 @@
+# Each target makes what it needs: an environment of its own in .venv, the compiled module, then the work itself.
+.DEFAULT_GOAL := help
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+NEXTEST_VERSION := 0.9.143
+
+# .venv/bin first: cargo finds cargo-nextest there where it had to be installed. ~/.cargo/bin is where rustup puts cargo.
+export PATH := $(CURDIR)/$(BIN):$(PATH):$(HOME)/.cargo/bin
+unexport VIRTUAL_ENV CONDA_PREFIX PYTHONHOME PYTHONPATH
+
+.PHONY: help
+help: ## List the targets
+	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do printf '  make %-8s %s\n' "$$name" "$$text"; done
+
+.PHONY: demo
+demo: build ## Encode real biomedical sentences and search them
+	$(BIN)/python examples/demo.py
+
+.PHONY: test
+test: build cargo-nextest ## Run every check: Rust and Python tests, lints, formats, types
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --release --locked -- -D warnings
+	cargo nextest run --workspace --release --locked
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	MYPYPATH=python $(BIN)/python -m mypy.stubtest corten._native
+	$(BIN)/python -m pytest
+
+.PHONY: bench
+bench: build ## Time encoding with all-MiniLM-L6-v2 and check the vectors
+	$(BIN)/python benches/encode.py
+
+.PHONY: quality
+quality: build ## Reproduce the published PubMedQA and SciFact figures (needs ../shared/data)
+	$(BIN)/python benches/quality/run.py
+
+.PHONY: wheel
+wheel: $(VENV)/ready ## Build a wheel into dist/
+	$(BIN)/maturin build --release --locked --out dist
+
+.PHONY: docs
+docs: rust ## Build the Rust documentation into target/doc
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+
+.PHONY: format
+format: $(VENV)/ready ## Format all Rust and Python
+	cargo fmt --all
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+.PHONY: build
+build: $(VENV)/ready ## Compile the native module and install corten into .venv, editable
+	VIRTUAL_ENV=$(CURDIR)/$(VENV) PIP_QUIET=1 $(BIN)/maturin develop --release --locked
+
+.PHONY: clean
+clean: ## Remove everything that was built
+	rm -rf .venv target dist python/corten/_native*.so .mypy_cache .pytest_cache .ruff_cache
+	find python tests examples benches -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: rust
+rust:
+	@command -v cargo > /dev/null || { echo 'make: no cargo found: install Rust with rustup (see rust-lang.org), open a new shell and run make again' >&2; exit 1; }
+
+.PHONY: python
+python:
+	@$(PYTHON) -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))' 2> /dev/null || { echo 'make: $(PYTHON) is not a Python of at least 3.10 with venv: install one, or run make PYTHON=/path/to/python3' >&2; exit 1; }
+
+# Made again when the dependencies change. The demo group is files only: see pyproject.toml for why without dependencies.
+$(VENV)/ready: pyproject.toml | rust python
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --group build --group lint --group test
+	$(BIN)/python -m pip install --quiet --no-deps --group demo
+	touch $@
+
+.PHONY: cargo-nextest
+cargo-nextest: rust
+	@command -v cargo-nextest > /dev/null || { echo 'make: compiling cargo-nextest, which takes some minutes and happens once'; cargo install cargo-nextest --version $(NEXTEST_VERSION) --locked --quiet --root $(VENV); }

