@@ -41,7 +41,7 @@ def model_folder(
     """
     path = Path(name)
     if path.is_dir():
-        return path.resolve()
+        return path.absolute()  # links are kept: errors name the path that was given
     if path.is_file():
         raise NotADirectoryError(errno.ENOTDIR, "a model is a folder, found a file", str(name))
     if not isinstance(name, str) or _is_path(name):

@@ -33,6 +33,15 @@ def test_modules_outside_the_folder(tmp_path: Path, path: str) -> None:
     )
 
 
+def test_a_folder_behind_a_link_keeps_the_name_it_was_given(tmp_path: Path) -> None:
+    files = tiny_model()
+    files.modules[1]["path"] = ".."
+    files.write(tmp_path / "model")
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path / "model", target_is_directory=True)
+    assert refused(link).startswith("modules.json: [1].path: expected a relative path inside the model folder")
+
+
 @pytest.mark.parametrize("path", ["1_Pooling/", "./1_Pooling", "1_Pooling/."])
 def test_other_ways_to_write_a_path(tmp_path: Path, path: str) -> None:
     files = tiny_model()
