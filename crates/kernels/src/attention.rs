@@ -141,8 +141,12 @@ fn pack_values<S: Simd>(
     for (panel, lines) in panels.chunks_exact_mut(tokens.max(1) * S::PANEL_VECTORS).enumerate() {
         let columns = column + panel * width..column + head_dim.min((panel + 1) * width);
         for (line, row) in lines.chunks_exact_mut(S::PANEL_VECTORS).zip(rows.data.chunks_exact(rows.stride)) {
-            for (lane, values) in line.iter_mut().zip(row[columns.clone()].chunks(LANES)) {
-                simd.store(simd.load_partial(values, 0.0), &mut lane.0);
+            let (vectors, rest) = row[columns.clone()].as_chunks::<LANES>();
+            for (lane, values) in line.iter_mut().zip(vectors) {
+                simd.store(simd.load(values), &mut lane.0);
+            }
+            if !rest.is_empty() {
+                simd.store(simd.load_partial(rest, 0.0), &mut line[vectors.len()].0);
             }
         }
     }

@@ -11,8 +11,9 @@ use crate::level::Level;
 use crate::simd::{Kernel, Simd};
 use crate::tile::{Rows, load_row, multiply, store_row, with_tile};
 
-/// Depth of a panel slice in vectors: 512 of 64 bytes are 32 KiB, which leaves a 48 KiB cache room for the input.
-const SLICE_VECTORS: usize = 512;
+/// Depth of a panel slice in vectors of 64 bytes: 48 KiB, a first-level cache of today. The slice is streamed in order, so
+/// what does not fit comes from the second level in time, while fewer slices mean fewer passes over the output.
+const SLICE_VECTORS: usize = 768;
 
 /// A linear layer's weight in the layout its level reads: panels of `PANEL_VECTORS * 16` output features, within a panel one
 /// line of the panel's features for each input feature, zero beyond the last output feature.

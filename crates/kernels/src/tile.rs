@@ -14,7 +14,11 @@ impl<'a> Rows<'a> {
     /// `depth` values of `N` rows from row `first`, column `column`.
     #[inline(always)]
     fn get<const N: usize>(self, first: usize, column: usize, depth: usize) -> [&'a [f32]; N] {
-        std::array::from_fn(|i| &self.data[(first + i) * self.stride + column..][..depth])
+        let mut rows: [&[f32]; N] = [&[]; N];
+        for (i, row) in rows.iter_mut().enumerate() {
+            *row = &self.data[(first + i) * self.stride + column..][..depth];
+        }
+        rows
     }
 }
 

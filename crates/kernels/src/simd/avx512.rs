@@ -1,10 +1,10 @@
 //! AVX-512: one 512-bit register a vector.
 
 use std::arch::x86_64::{
-    __m512, _CMP_LT_OQ, _MM_FROUND_NO_EXC, _MM_FROUND_TO_NEAREST_INT, _mm512_add_epi32, _mm512_add_ps,
+    __m512, __mmask16, _CMP_LT_OQ, _MM_FROUND_NO_EXC, _MM_FROUND_TO_NEAREST_INT, _mm512_add_epi32, _mm512_add_ps,
     _mm512_castsi512_ps, _mm512_cmp_ps_mask, _mm512_cvtps_epi32, _mm512_div_ps, _mm512_fmadd_ps, _mm512_loadu_ps,
-    _mm512_mask_blend_ps, _mm512_max_ps, _mm512_min_ps, _mm512_mul_ps, _mm512_roundscale_ps, _mm512_set1_epi32,
-    _mm512_set1_ps, _mm512_slli_epi32, _mm512_storeu_ps, _mm512_sub_ps,
+    _mm512_mask_blend_ps, _mm512_mask_loadu_ps, _mm512_mask_storeu_ps, _mm512_max_ps, _mm512_min_ps, _mm512_mul_ps,
+    _mm512_roundscale_ps, _mm512_set1_epi32, _mm512_set1_ps, _mm512_slli_epi32, _mm512_storeu_ps, _mm512_sub_ps,
 };
 
 use super::{Kernel, Simd};
@@ -20,7 +20,8 @@ pub(crate) struct Avx512 {
 macro_rules! intrinsic {
     ($call:expr) => {
         // SAFETY: `self` is an `Avx512`, made only in `call`, whose caller has seen that the processor has the
-        // features; memory operands are references to sixteen floats, and the unaligned forms are used.
+        // features; memory operands are references to sixteen floats, or slices under a mask of their length, and the
+        // unaligned forms are used.
         unsafe { $call }
     };
 }
@@ -42,6 +43,16 @@ impl Simd for Avx512 {
     #[inline(always)]
     fn store(self, vector: __m512, values: &mut [f32; LANES]) {
         intrinsic!(_mm512_storeu_ps(values.as_mut_ptr(), vector));
+    }
+    #[inline(always)]
+    fn load_partial(self, values: &[f32], fill: f32) -> __m512 {
+        // Lanes that the mask leaves out are not read.
+        intrinsic!(_mm512_mask_loadu_ps(_mm512_set1_ps(fill), first_lanes(values.len()), values.as_ptr()))
+    }
+    #[inline(always)]
+    fn store_partial(self, vector: __m512, values: &mut [f32]) {
+        // Lanes that the mask leaves out are not written.
+        intrinsic!(_mm512_mask_storeu_ps(values.as_mut_ptr(), first_lanes(values.len()), vector));
     }
     #[inline(always)]
     fn add(self, a: __m512, b: __m512) -> __m512 {
@@ -86,6 +97,21 @@ impl Simd for Avx512 {
     fn select_less(self, a: __m512, b: __m512, then: __m512, otherwise: __m512) -> __m512 {
         intrinsic!(_mm512_mask_blend_ps(_mm512_cmp_ps_mask::<_CMP_LT_OQ>(a, b), otherwise, then))
     }
+}
+
+/// The mask of the first `count` lanes, at most sixteen.
+#[inline(always)]
+fn first_lanes(count: usize) -> __mmask16 {
+    const MASKS: [__mmask16; LANES + 1] = {
+        let mut masks = [0; LANES + 1];
+        let mut count = 1;
+        while count <= LANES {
+            masks[count] = masks[count - 1] << 1 | 1;
+            count += 1;
+        }
+        masks
+    };
+    MASKS[count]
 }
 
 /// Runs a kernel with AVX-512 enabled.
