@@ -68,7 +68,7 @@ pub(crate) fn store_row<S: Simd, const V: usize>(simd: S, vectors: [S::Vector; V
     }
 }
 
-/// Calls `$function::<S, N, V>` with N the number of rows, 1 to `S::TILE_ROWS`, and V the level's panel width. Written out
+/// Evaluates the body with two constants: the number of rows, 1 to `TILE_ROWS`, and the level's panel width. Written out
 /// because the registers of a tile must be counted at compile time.
 macro_rules! with_tile {
     ($simd:ty, $rows:expr, |$n:ident, $v:ident| $body:expr) => {{

@@ -5,15 +5,8 @@
 mod sample;
 
 use model_files::{Activation, Module, PoolingMode};
-use sample::Sample;
+use sample::{Sample, with};
 use serde_json::{Value, json};
-
-/// The message when one field of a file has this value.
-fn with(file: &str, field: &str, value: Value) -> String {
-    let sample = Sample::new();
-    sample.set(file, field, value);
-    sample.message()
-}
 
 #[test]
 fn the_sample_opens() {

@@ -5,15 +5,8 @@
 mod sample;
 
 use model_files::{Activation, Module, PoolingMode};
-use sample::{Sample, floats, safetensors};
+use sample::{Sample, floats, safetensors, with};
 use serde_json::{Value, json};
-
-/// The message when one field of a file has this value.
-fn with(file: &str, field: &str, value: Value) -> String {
-    let sample = Sample::new();
-    sample.set(file, field, value);
-    sample.message()
-}
 
 #[test]
 fn modules_must_be_a_transformer_pooling_and_then_dense_or_normalize() {

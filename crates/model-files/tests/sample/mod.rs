@@ -147,6 +147,14 @@ pub(crate) fn framed(header: &[u8], data: &[u8]) -> Vec<u8> {
     file
 }
 
+/// The message when one field of a file of the sample has this value.
+#[allow(dead_code, reason = "each test file uses some of these")]
+pub(crate) fn with(file: &str, field: &str, value: Value) -> String {
+    let sample = Sample::new();
+    sample.set(file, field, value);
+    sample.message()
+}
+
 /// The shapes of a BERT of these sizes, by the names of transformers' `modeling_bert.py`.
 pub(crate) fn bert_specs(hidden: usize, intermediate: usize, layers: usize, rows: [usize; 3]) -> Vec<TensorSpec> {
     let mut specs = Vec::new();
