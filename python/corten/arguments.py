@@ -42,13 +42,6 @@ def check_device(device: Any) -> None:
         )
 
 
-def check_dtype(dtype: Any) -> str:
-    """The dtype to compute in: "float32" is all there is, and what "auto" means."""
-    if dtype not in {"auto", "float32"}:
-        raise ValueError(f'dtype: expected one of "auto", "float32", found {dtype!r}')
-    return "float32"
-
-
 def check_encode_arguments(output_value: Any, pool: Any, unknown: dict[str, Any]) -> None:
     """Raises ValueError for arguments of `encode` that no model here takes."""
     if unknown:

@@ -33,17 +33,26 @@ def test_attributes(tiny: corten.Encoder, tiny_folder: Path) -> None:
 
 
 @pytest.mark.parametrize("device", [None, "cpu", "auto"])
-@pytest.mark.parametrize("dtype", ["auto", "float32"])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "int8"])
 def test_what_this_build_has(tiny_folder: Path, device: str | None, dtype: str) -> None:
     encoder = corten.Encoder(tiny_folder, device=device, dtype=dtype, trust_remote_code=True, threads=1)
-    assert (encoder.device, encoder.dtype, encoder.threads) == ("cpu", "float32", 1)
+    assert (encoder.device, encoder.dtype, encoder.threads) == ("cpu", dtype, 1)
 
 
-@pytest.mark.parametrize("dtype", ["bfloat16", "int8", "f32", None])
+def test_the_default_dtype_is_the_exact_one(tiny: corten.Encoder) -> None:
+    assert tiny.dtype == "float32"
+
+
+def test_auto_is_bfloat16_where_there_are_instructions_for_it(tiny_folder: Path) -> None:
+    has_bfloat16 = corten.cpu_info()["level"] in {"avx512_bf16", "amx"}
+    assert corten.Encoder(tiny_folder, dtype="auto").dtype == ("bfloat16" if has_bfloat16 else "float32")
+
+
+@pytest.mark.parametrize("dtype", ["float16", "f32", "", 8, None])
 def test_other_dtypes(tiny_folder: Path, dtype: Any) -> None:
     with pytest.raises(ValueError, match=r".") as error:
         corten.Encoder(tiny_folder, dtype=dtype)
-    assert str(error.value) == f'dtype: expected one of "auto", "float32", found {dtype!r}'
+    assert str(error.value) == f'dtype: expected "float32", "bfloat16", "int8" or "auto", found {dtype!r}'
 
 
 @pytest.mark.parametrize("argument", ["threads", "truncate_dim"])

@@ -11,15 +11,17 @@ import numpy as np
 import pytest
 
 import corten
+from parity.test_dtypes import WORST_COSINE
+from parity.test_minilm import cosines
 
 TEXTS = 40
-LEVELS = ("scalar", "avx2", "avx512")
+LEVELS = ("scalar", "avx2", "avx512", "avx512_vnni", "avx512_bf16")
 
 ENCODE = """
 import json, sys
 import corten, numpy as np
 texts = [json.loads(line) for line in open(sys.argv[2], encoding="utf-8")]
-encoder = corten.Encoder(sys.argv[1])
+encoder = corten.Encoder(sys.argv[1], dtype=sys.argv[4])
 alone = encoder.encode(texts[-1])
 vectors = encoder.encode(texts)
 assert np.array_equal(vectors[-1], alone)
@@ -48,13 +50,17 @@ def test_level(minilm_folder: Path, minilm_reference: np.ndarray, tmp_path: Path
     texts, out = tmp_path / "texts.jsonl", tmp_path / "vectors.npy"
     lines = (Path(__file__).parent.parent / "data" / "texts.jsonl").read_text(encoding="utf-8").splitlines()[:TEXTS]
     texts.write_text("\n".join(lines), encoding="utf-8")
-    done = encode_at(level, str(minilm_folder), str(texts), str(out))
+    done = encode_at(level, str(minilm_folder), str(texts), str(out), "float32")
     assert (done.returncode, done.stdout) == (0, f"{level}\n"), done.stderr
     assert np.abs(np.load(out).astype(np.float64) - minilm_reference[:TEXTS]).max() <= 1e-5
+    for dtype, bound in WORST_COSINE.items():
+        done = encode_at(level, str(minilm_folder), str(texts), str(out), dtype)
+        assert (done.returncode, done.stdout) == (0, f"{level}\n"), done.stderr
+        assert cosines(np.load(out), minilm_reference[:TEXTS]).min() >= bound
 
 
 def test_an_unknown_level_is_refused(tiny_folder: Path) -> None:
-    done = encode_at("avx9", str(tiny_folder), os.devnull, os.devnull)
+    done = encode_at("avx9", str(tiny_folder), os.devnull, os.devnull, "float32")
     assert done.returncode == 1
     assert "CORTEN_CPU_LEVEL: expected one of scalar" in done.stderr.splitlines()[-1]
     assert 'found "avx9"' in done.stderr.splitlines()[-1]

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use model_files::Settings;
-use models::DenseModel;
+use models::{DenseModel, Dtype, Level, ModelError};
 
 use crate::error::EncodeError;
-use crate::options::{EncodeOptions, LoadOptions};
+use crate::options::{DtypeChoice, EncodeOptions, LoadOptions};
 use crate::plan::{Plan, TOKEN_BUDGET};
 use crate::run::{Call, Watch};
 use crate::stages::{Embed, Hidden, TokenIds, Tokenise, Tokens};
@@ -29,6 +29,7 @@ pub(crate) struct Parts {
 pub struct Encoder {
     parts: Arc<Parts>,
     threads: usize,
+    dtype: Dtype,
     max_seq_length: AtomicUsize,
 }
 
@@ -41,6 +42,10 @@ impl Encoder {
     pub fn load(folder: &Path, options: &LoadOptions) -> Result<Self, EncodeError> {
         let threads = options.threads.unwrap_or_else(thread_pool::default_threads);
         let pool = thread_pool::pool(threads)?;
+        let dtype = match options.dtype {
+            DtypeChoice::Fixed(dtype) => dtype,
+            DtypeChoice::Automatic => Dtype::automatic(Level::selected().map_err(ModelError::from)?),
+        };
         let mut files = model_files::open(folder)?;
         let config = &files.transformer.config;
         let (vocab_size, max_position_embeddings) = (config.vocab_size, config.max_position_embeddings);
@@ -50,10 +55,10 @@ impl Encoder {
         // The files of the tokenizer are not needed any more, and some are larger than a small model.
         files.transformer.tokenizer.tokenizer_json = None;
         files.transformer.tokenizer.vocab_txt = None;
-        let model = pool.install(|| DenseModel::load(&files).map_err(EncodeError::from))?;
+        let model = pool.install(|| DenseModel::load(dtype, &files).map_err(EncodeError::from))?;
         let settings = files.settings;
         let parts = Arc::new(Parts { model, tokenizer, settings, max_position_embeddings });
-        Ok(Self { parts, threads, max_seq_length: AtomicUsize::new(max_seq_length) })
+        Ok(Self { parts, threads, dtype, max_seq_length: AtomicUsize::new(max_seq_length) })
     }
 
     /// Turns texts into rows: `[texts.len(), output_dimension]`, row-major float32, in the order of the texts.
@@ -198,6 +203,12 @@ impl Encoder {
     #[must_use]
     pub fn threads(&self) -> usize {
         self.threads
+    }
+
+    /// The numbers of the layers' products.
+    #[must_use]
+    pub fn dtype(&self) -> Dtype {
+        self.dtype
     }
 
     fn tokens(

@@ -1,11 +1,41 @@
 //! What a caller can choose.
 
+use models::Dtype;
+
 /// How to load a model.
 #[derive(Debug, Clone, Default)]
 pub struct LoadOptions {
     /// Number of threads, from 1 to [`crate::MOST_THREADS`]; `None` for [`crate::default_threads`]. All encoders of a
     /// process with the same number share the same threads.
     pub threads: Option<usize>,
+    /// The numbers of the layers' products.
+    pub dtype: DtypeChoice,
+}
+
+/// A dtype, or the choice of the fastest that keeps the accuracy of its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DtypeChoice {
+    /// This one.
+    Fixed(Dtype),
+    /// bfloat16 where the processor multiplies it faster than float32, else float32.
+    Automatic,
+}
+
+impl DtypeChoice {
+    /// The names of all choices, as an error lists them.
+    pub const NAMES: &str = "\"float32\", \"bfloat16\", \"int8\" or \"auto\"";
+
+    /// The choice of this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        if name == "auto" { Some(Self::Automatic) } else { Dtype::from_name(name).map(Self::Fixed) }
+    }
+}
+
+impl Default for DtypeChoice {
+    fn default() -> Self {
+        Self::Fixed(Dtype::default())
+    }
 }
 
 /// How to turn texts into rows.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::OnceLock;
 
-use crate::simd::{Kernel, scalar};
+use crate::simd::{DotKernel, Kernel, scalar};
 #[cfg(target_arch = "x86_64")]
 use crate::simd::{avx2, avx512};
 
@@ -24,6 +24,10 @@ enum Kind {
     Avx2,
     #[cfg(target_arch = "x86_64")]
     Avx512,
+    #[cfg(target_arch = "x86_64")]
+    Avx512Vnni,
+    #[cfg(target_arch = "x86_64")]
+    Avx512Bf16,
 }
 
 /// `CORTEN_CPU_LEVEL` names no level that this processor has.
@@ -61,6 +65,12 @@ impl Level {
                 && is_x86_feature_detected!("avx512vl")
             {
                 levels.push(Self(Kind::Avx512));
+                if is_x86_feature_detected!("avx512vnni") {
+                    levels.push(Self(Kind::Avx512Vnni));
+                    if is_x86_feature_detected!("avx512bf16") {
+                        levels.push(Self(Kind::Avx512Bf16));
+                    }
+                }
             }
         }
         levels
@@ -99,7 +109,7 @@ impl Level {
         })
     }
 
-    /// `scalar`, `avx2` or `avx512`.
+    /// `scalar`, `avx2`, `avx512`, `avx512_vnni` or `avx512_bf16`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self.0 {
@@ -110,6 +120,20 @@ impl Level {
             Kind::Avx2 => "avx2",
             #[cfg(target_arch = "x86_64")]
             Kind::Avx512 => "avx512",
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512Vnni => "avx512_vnni",
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512Bf16 => "avx512_bf16",
+        }
+    }
+
+    /// Whether products of bfloat16 are instructions of this level, and not float32 products of widened values.
+    #[must_use]
+    pub fn has_bfloat16(self) -> bool {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512Bf16 => true,
+            _ => false,
         }
     }
 
@@ -123,8 +147,29 @@ impl Level {
             // SAFETY: a `Level` of this kind is made only in `available`, which has seen AVX2 and FMA.
             Kind::Avx2 => unsafe { avx2::call(kernel) },
             #[cfg(target_arch = "x86_64")]
+            // SAFETY: a `Level` of these kinds is made only in `available`, which has seen AVX-512 F, BW, DQ and VL.
+            Kind::Avx512 | Kind::Avx512Vnni | Kind::Avx512Bf16 => unsafe { avx512::call(kernel) },
+        }
+    }
+
+    /// Runs a kernel of narrow products with this level's instructions.
+    pub(crate) fn run_dots<K: DotKernel>(self, kernel: K) -> K::Output {
+        match self.0 {
+            Kind::Scalar => kernel.run(scalar::Scalar::<false>),
+            #[cfg(test)]
+            Kind::Specification => kernel.run(scalar::Scalar::<true>),
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: a `Level` of this kind is made only in `available`, which has seen AVX2 and FMA.
+            Kind::Avx2 => unsafe { avx2::call_dots(kernel) },
+            #[cfg(target_arch = "x86_64")]
             // SAFETY: a `Level` of this kind is made only in `available`, which has seen AVX-512 F, BW, DQ and VL.
-            Kind::Avx512 => unsafe { avx512::call(kernel) },
+            Kind::Avx512 => unsafe { avx512::call_dots(kernel) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: a `Level` of this kind is made only in `available`, which has seen those and VNNI.
+            Kind::Avx512Vnni => unsafe { avx512::call_vnni(kernel) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: a `Level` of this kind is made only in `available`, which has seen those, VNNI and BF16.
+            Kind::Avx512Bf16 => unsafe { avx512::call_bf16(kernel) },
         }
     }
 }

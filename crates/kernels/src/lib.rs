@@ -6,11 +6,15 @@
 //! on the rows beside it. [`Level::scalar`] rounds products before it adds them (processors without
 //! fused multiply-add would emulate it, slowly), so it agrees to rounding error only.
 //!
+//! Products may be computed in bfloat16 or 8-bit integers ([`Format`]): rounding and order are defined as well, so that levels agree but
+//! for denormals.
+//!
 //! Matrices are float32, row-major. Kernels check lengths with `assert!` at their door: a wrong length is a
 //! bug of the caller, never a property of user input.
 
 mod activation;
 mod attention;
+mod bfloat16;
 mod embedding;
 mod lane;
 mod layer_norm;
@@ -18,7 +22,9 @@ mod level;
 mod linear;
 mod math;
 mod normalize;
+mod packed_matrix;
 mod pooling;
+mod product;
 mod simd;
 #[cfg(test)]
 #[expect(
@@ -35,6 +41,7 @@ pub use attention::{AttentionScratch, AttentionShape, attention};
 pub use embedding::{EmbeddingTables, embedding_sum};
 pub use layer_norm::{LayerNorm, add_layer_norm, layer_norm};
 pub use level::{Level, LevelError};
-pub use linear::{PackedMatrix, linear};
+pub use linear::{LinearScratch, OutputColumns, linear};
 pub use normalize::l2_normalize;
+pub use packed_matrix::{Format, PackedMatrix};
 pub use pooling::{PoolingMode, pool};

@@ -6,8 +6,16 @@
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx2;
 #[cfg(target_arch = "x86_64")]
+mod avx2_dots;
+#[cfg(target_arch = "x86_64")]
 pub(crate) mod avx512;
+#[cfg(target_arch = "x86_64")]
+mod avx512_dots;
+mod dots;
 pub(crate) mod scalar;
+mod scalar_dots;
+
+pub(crate) use dots::{DotKernel, Dots};
 
 use crate::lane::{LANES, Lane};
 

@@ -5,6 +5,7 @@
 //! alignment, and values include zeros, denormals, infinities and NaN.
 
 mod against_float64;
+mod narrow_products;
 mod same_bits;
 
 use crate::level::Level;

@@ -1,47 +1,44 @@
 //! The inner product that everything rests on: a few rows times one panel of packed columns.
 
 use crate::lane::{LANES, Lane};
+use crate::product::Product;
 use crate::simd::Simd;
 
 /// Rows of a matrix that is read in place: `rows[i]` starts at `data[i * stride]`.
 #[derive(Clone, Copy)]
-pub(crate) struct Rows<'a> {
-    pub(crate) data: &'a [f32],
+pub(crate) struct Rows<'a, T = f32> {
+    pub(crate) data: &'a [T],
     pub(crate) stride: usize,
 }
 
-impl<'a> Rows<'a> {
+impl<'a, T> Rows<'a, T> {
     /// `depth` values of `N` rows from row `first`, column `column`.
     #[inline(always)]
-    fn get<const N: usize>(self, first: usize, column: usize, depth: usize) -> [&'a [f32]; N] {
-        let mut rows: [&[f32]; N] = [&[]; N];
-        for (i, row) in rows.iter_mut().enumerate() {
-            *row = &self.data[(first + i) * self.stride + column..][..depth];
-        }
-        rows
+    fn get<const N: usize>(self, first: usize, column: usize, depth: usize) -> [&'a [T]; N] {
+        std::array::from_fn(|i| &self.data[(first + i) * self.stride + column..][..depth])
     }
 }
 
-/// Accumulates `N` rows times a panel `V` vectors wide: `sums[i][v] += rows[i][k] * panel[k][v]`, k rising, one multiply-add
+/// Accumulates `N` rows times a panel `V` vectors wide: `sums[i][v] += rows[i][k] * panel[k][v]`, k rising, one step of `P`
 /// a term. That order is the whole definition of a product in this crate: it is what makes bits independent of blocks.
 #[inline(always)]
-pub(crate) fn multiply<S: Simd, const N: usize, const V: usize>(
+pub(crate) fn multiply<S: Simd, P: Product<S>, const N: usize, const V: usize>(
     simd: S,
-    rows: Rows<'_>,
+    rows: Rows<'_, P::Group>,
     first: usize,
     column: usize,
-    panel: &[Lane],
-    mut sums: [[S::Vector; V]; N],
-) -> [[S::Vector; V]; N] {
+    panel: &[Lane<P::Group>],
+    mut sums: [[P::Sum; V]; N],
+) -> [[P::Sum; V]; N] {
     let (panel, _) = panel.as_chunks::<V>();
     let rows = rows.get::<N>(first, column, panel.len());
     for (k, weights) in panel.iter().enumerate() {
-        let weights: [S::Vector; V] = std::array::from_fn(|v| simd.load_lane(&weights[v]));
+        let weights: [P::Weights; V] = std::array::from_fn(|v| P::load(simd, &weights[v]));
         for i in 0..N {
             // SAFETY: `rows[i]` was cut to `panel.len()` values above, and k counts that panel.
-            let value = simd.splat(unsafe { *rows[i].get_unchecked(k) });
+            let input = P::splat(simd, unsafe { *rows[i].get_unchecked(k) });
             for v in 0..V {
-                sums[i][v] = simd.mul_add(value, weights[v], sums[i][v]);
+                sums[i][v] = P::accumulate(simd, input, weights[v], sums[i][v]);
             }
         }
     }

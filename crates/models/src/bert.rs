@@ -5,9 +5,10 @@
 
 use candle_core::Tensor;
 use model_files::{BertConfig, Selected, TensorSpec, Weights};
-use ops::{Activation, Attention, Embedding, LayerNorm, Level, Linear, RaggedBatch};
+use ops::{Activation, Attention, Embedding, Format, LayerNorm, Level, Linear, RaggedBatch};
 
 use crate::cancel::Cancel;
+use crate::dtype::Dtype;
 use crate::error::ModelError;
 use crate::head::activation;
 
@@ -23,7 +24,7 @@ pub(crate) struct Bert {
 
 impl Bert {
     /// Reads the tensors of `weights` that `config` asks for.
-    pub(crate) fn load(level: Level, config: &BertConfig, weights: &Weights) -> Result<Self, ModelError> {
+    pub(crate) fn load(level: Level, dtype: Dtype, config: &BertConfig, weights: &Weights) -> Result<Self, ModelError> {
         let mut required = embedding_tensors(config);
         for index in 0..config.num_hidden_layers {
             required.extend(layer_tensors(config, index));
@@ -31,7 +32,7 @@ impl Bert {
         let tensors = weights.select(&PREFIXES, &required)?;
         let embedding = load_embedding(level, config, &tensors)?;
         let layers = (0..config.num_hidden_layers)
-            .map(|index| Layer::load(level, config, &tensors, &format!("encoder.layer.{index}")))
+            .map(|index| Layer::load(level, dtype, config, &tensors, &format!("encoder.layer.{index}")))
             .collect::<Result<_, _>>()?;
         Ok(Self { embedding, layers, hidden_size: config.hidden_size })
     }
@@ -64,28 +65,42 @@ struct Layer {
 }
 
 impl Layer {
-    fn load(level: Level, config: &BertConfig, tensors: &Selected<'_>, prefix: &str) -> Result<Self, ModelError> {
+    fn load(
+        level: Level,
+        dtype: Dtype,
+        config: &BertConfig,
+        tensors: &Selected<'_>,
+        prefix: &str,
+    ) -> Result<Self, ModelError> {
         let hidden = config.hidden_size;
-        let linear = |name: &str, input_features: usize| -> Result<Linear, ModelError> {
+        let linear = |name: &str, format: Format, input_features: usize| -> Result<Linear, ModelError> {
             let weight = tensors.read(&format!("{prefix}.{name}.weight"))?;
             let bias = tensors.read(&format!("{prefix}.{name}.bias"))?;
-            Ok(Linear::new(level, &weight, bias, input_features)?)
+            Ok(Linear::new(level, format, &weight, &bias, input_features)?)
         };
-        // One product instead of three: the rows of the three weights one after another.
-        let (mut weight, mut bias) = (Vec::new(), Vec::new());
-        for part in ["query", "key", "value"] {
-            weight.extend(tensors.read(&format!("{prefix}.attention.self.{part}.weight"))?);
-            bias.extend(tensors.read(&format!("{prefix}.attention.self.{part}.bias"))?);
-        }
+        let part = |name: &str| -> Result<(Vec<f32>, Vec<f32>), ModelError> {
+            let name = format!("{prefix}.attention.self.{name}");
+            Ok((tensors.read(&format!("{name}.weight"))?, tensors.read(&format!("{name}.bias"))?))
+        };
+        let (query, key, value) = (part("query")?, part("key")?, part("value")?);
+        let query_key_value = Linear::side_by_side(
+            level,
+            hidden,
+            &[
+                (dtype.format(), &query.0, &query.1),
+                (dtype.format(), &key.0, &key.1),
+                (dtype.sensitive_format(), &value.0, &value.1),
+            ],
+        )?;
         let heads = config.num_attention_heads;
         Ok(Self {
-            query_key_value: Linear::new(level, &weight, bias, hidden)?,
+            query_key_value,
             attention: Attention::new(level, heads, hidden / heads.max(1))?,
-            attention_output: linear("attention.output.dense", hidden)?,
+            attention_output: linear("attention.output.dense", dtype.format(), hidden)?,
             attention_norm: load_norm(config, tensors, &format!("{prefix}.attention.output.LayerNorm"))?,
-            intermediate: linear("intermediate.dense", hidden)?,
+            intermediate: linear("intermediate.dense", dtype.format(), hidden)?,
             hidden_act: activation(config.hidden_act),
-            output: linear("output.dense", config.intermediate_size)?,
+            output: linear("output.dense", dtype.sensitive_format(), config.intermediate_size)?,
             output_norm: load_norm(config, tensors, &format!("{prefix}.output.LayerNorm"))?,
         })
     }

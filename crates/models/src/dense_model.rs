@@ -6,10 +6,11 @@ use ops::{Level, RaggedBatch};
 
 use crate::bert::Bert;
 use crate::cancel::Cancel;
+use crate::dtype::Dtype;
 use crate::error::ModelError;
 use crate::head::Head;
 
-/// BERT, pooling, and the dense and normalising modules after it, on the CPU in float32.
+/// BERT, pooling, and the dense and normalising modules after it, on the CPU.
 pub struct DenseModel {
     bert: Bert,
     head: Head,
@@ -17,21 +18,22 @@ pub struct DenseModel {
 }
 
 impl DenseModel {
-    /// Reads the tensors that `files` describes and packs them for the CPU level in use.
+    /// Reads the tensors that `files` describes and packs them for the CPU level in use. `dtype` is that of the encoder's
+    /// layers; the modules after the pooling, one small product a text, stay float32.
     ///
     /// # Errors
     /// A tensor is missing or malformed, or `CORTEN_CPU_LEVEL` names no level of this processor.
-    pub fn load(files: &SentenceModel) -> Result<Self, ModelError> {
-        Self::load_at(Level::selected()?, files)
+    pub fn load(dtype: Dtype, files: &SentenceModel) -> Result<Self, ModelError> {
+        Self::load_at(Level::selected()?, dtype, files)
     }
 
     /// [`DenseModel::load`] for a CPU level of the caller's choice.
     ///
     /// # Errors
     /// A tensor is missing or malformed.
-    pub fn load_at(level: Level, files: &SentenceModel) -> Result<Self, ModelError> {
+    pub fn load_at(level: Level, dtype: Dtype, files: &SentenceModel) -> Result<Self, ModelError> {
         let config = &files.transformer.config;
-        let bert = Bert::load(level, config, &files.transformer.weights)?;
+        let bert = Bert::load(level, dtype, config, &files.transformer.weights)?;
         let head = Head::load(level, &files.modules, config.hidden_size)?;
         Ok(Self { bert, head, level })
     }

@@ -5,7 +5,7 @@
 
 use candle_core::Tensor;
 use model_files::{Dense, Module, TensorSpec};
-use ops::{Activation, Level, Linear, Pooling, PoolingMode, RaggedBatch};
+use ops::{Activation, Format, Level, Linear, Pooling, PoolingMode, RaggedBatch};
 
 use crate::error::ModelError;
 
@@ -77,7 +77,7 @@ fn load_dense(level: Level, dense: &Dense) -> Result<Step, ModelError> {
     let tensors = dense.weights.select(&[""], &required)?;
     let weight = tensors.read("linear.weight")?;
     let bias = if dense.bias { tensors.read("linear.bias")? } else { vec![0.0; output] };
-    Ok(Step::Dense(Linear::new(level, &weight, bias, input)?, activation(dense.activation)))
+    Ok(Step::Dense(Linear::new(level, Format::Float32, &weight, &bias, input)?, activation(dense.activation)))
 }
 
 fn pooling_mode(mode: model_files::PoolingMode) -> PoolingMode {

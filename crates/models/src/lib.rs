@@ -6,10 +6,12 @@
 mod bert;
 mod cancel;
 mod dense_model;
+mod dtype;
 mod error;
 mod head;
 
 pub use cancel::Cancel;
 pub use dense_model::DenseModel;
+pub use dtype::Dtype;
 pub use error::ModelError;
 pub use ops::{Level, LevelError, RaggedBatch};

@@ -8,7 +8,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use models::{Cancel, DenseModel};
+use models::{Cancel, DenseModel, Dtype};
 use ops::{Level, RaggedBatch};
 use safetensors::SafeTensors;
 
@@ -67,7 +67,7 @@ fn dense_fixtures_at_every_level() {
 
         let mut fused: Option<Vec<f32>> = None;
         for level in Level::available() {
-            let model = DenseModel::load_at(level, &files).unwrap();
+            let model = DenseModel::load_at(level, Dtype::Float32, &files).unwrap();
             let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
             let rows = pool.install(|| model.embed(&batch, 0, &Cancel::new()).unwrap());
             assert_eq!(rows.len(), expected.len(), "{name}");
@@ -79,13 +79,24 @@ fn dense_fixtures_at_every_level() {
                 assert_eq!(*fused.get_or_insert_with(|| rows.clone()), rows, "{name}: {level:?} has the same bits");
             }
         }
+        for dtype in [Dtype::Bfloat16, Dtype::Int8] {
+            let at = |level| {
+                let model = DenseModel::load_at(level, dtype, &files).unwrap();
+                model.embed(&batch, 0, &Cancel::new()).unwrap()
+            };
+            let fused: Vec<Level> = Level::available().into_iter().filter(|level| *level != Level::scalar()).collect();
+            for pair in fused.windows(2) {
+                assert_eq!(at(pair[0]), at(pair[1]), "{name}, {dtype:?}: {pair:?} have the same bits");
+            }
+        }
     }
 }
 
 #[test]
 fn a_cancelled_call_ends() {
     let Some(fixtures) = fixtures() else { return };
-    let model = DenseModel::load(&model_files::open(&fixtures.join("models/bert-mean")).unwrap()).unwrap();
+    let model =
+        DenseModel::load(Dtype::Float32, &model_files::open(&fixtures.join("models/bert-mean")).unwrap()).unwrap();
     let cancel = Cancel::new();
     cancel.cancel();
     let batch = RaggedBatch::new(vec![2, 3], vec![0, 2]).unwrap();

@@ -18,7 +18,7 @@ mod rows;
 
 pub use attention::Attention;
 pub use embedding::Embedding;
-pub use kernels::{Activation, Level, LevelError, PoolingMode, l2_normalize};
+pub use kernels::{Activation, Format, Level, LevelError, PoolingMode, l2_normalize};
 pub use layer_norm::LayerNorm;
 pub use linear::Linear;
 pub use normalize::normalize;

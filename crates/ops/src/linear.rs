@@ -1,9 +1,10 @@
 //! Linear layers, plain and followed by a residual sum and layer normalisation.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Error, Layout, Result, Shape, Tensor};
-use kernels::{Activation, Level, PackedMatrix};
+use kernels::{Activation, Format, Level, LinearScratch, OutputColumns, PackedMatrix};
 use rayon::prelude::*;
 
 use crate::layer_norm::LayerNorm;
@@ -15,42 +16,76 @@ const WORTH_SPLITTING: usize = 1 << 19;
 /// `x * weight^T + bias`, packed at construction for the CPU level in use.
 #[derive(Clone, Debug)]
 pub struct Linear {
-    packed: Arc<PackedMatrix>,
-    bias: Arc<[f32]>,
+    /// One after another, the output features in order.
+    parts: Arc<[Part]>,
+    input_features: usize,
+    output_features: usize,
     level: Level,
+}
+
+/// Output features that are computed with the same numbers.
+#[derive(Debug)]
+struct Part {
+    packed: PackedMatrix,
+    bias: Vec<f32>,
+    /// The first one's column in the output.
+    column: usize,
 }
 
 impl Linear {
     /// A layer with `weight` of `[output_features, input_features]`, row-major, as `torch.nn.Linear` stores it, and one
-    /// `bias` an output feature.
+    /// `bias` an output feature, computed with numbers of `format`.
     ///
     /// # Errors
     /// The lengths do not agree.
-    pub fn new(level: Level, weight: &[f32], bias: Vec<f32>, input_features: usize) -> Result<Self> {
-        let output_features = bias.len();
-        if output_features == 0
-            || input_features == 0
-            || Some(weight.len()) != output_features.checked_mul(input_features)
-        {
-            return Err(Error::Msg(format!(
-                "linear: expected a weight of [{output_features}, {input_features}], found {} values",
-                weight.len()
-            )));
+    pub fn new(level: Level, format: Format, weight: &[f32], bias: &[f32], input_features: usize) -> Result<Self> {
+        Self::side_by_side(level, input_features, &[(format, weight, bias)])
+    }
+
+    /// A layer whose output is that of several layers over the same input, one after another: each a format, a `weight` of
+    /// `[its features, input_features]` and its `bias`. Neighbours of one format become one product.
+    ///
+    /// # Errors
+    /// The lengths do not agree.
+    pub fn side_by_side(level: Level, input_features: usize, layers: &[(Format, &[f32], &[f32])]) -> Result<Self> {
+        let mut merged: Vec<(Format, Vec<f32>, Vec<f32>)> = Vec::with_capacity(layers.len());
+        for &(format, weight, bias) in layers {
+            if bias.is_empty() || input_features == 0 || Some(weight.len()) != bias.len().checked_mul(input_features) {
+                return Err(Error::Msg(format!(
+                    "linear: expected a weight of [{}, {input_features}], found {} values",
+                    bias.len(),
+                    weight.len()
+                )));
+            }
+            match merged.last_mut().filter(|(last, ..)| *last == format) {
+                Some((_, weights, biases)) => {
+                    weights.extend_from_slice(weight);
+                    biases.extend_from_slice(bias);
+                }
+                None => merged.push((format, weight.to_vec(), bias.to_vec())),
+            }
         }
-        let packed = PackedMatrix::pack(level, weight, output_features, input_features);
-        Ok(Self { packed: Arc::new(packed), bias: bias.into(), level })
+        let mut output_features = 0;
+        let mut parts = Vec::with_capacity(merged.len());
+        for (format, weight, bias) in merged {
+            let packed = PackedMatrix::pack(level, format, &weight, bias.len(), input_features);
+            let column = output_features;
+            output_features += bias.len();
+            parts.push(Part { packed, bias, column });
+        }
+        Ok(Self { parts: parts.into(), input_features, output_features, level })
     }
 
     /// Columns of the input.
     #[must_use]
     pub fn input_features(&self) -> usize {
-        self.packed.input_features()
+        self.input_features
     }
 
     /// Columns of the output.
     #[must_use]
     pub fn output_features(&self) -> usize {
-        self.packed.output_features()
+        self.output_features
     }
 
     /// `activation(x * weight^T + bias)`: `[rows, input_features]` to `[rows, output_features]`.
@@ -73,17 +108,23 @@ impl Linear {
     /// The product for all rows, split by rows, or by features where the rows are few; `finish` is given the index of
     /// the first value of each run of whole rows, and the run, once it is complete.
     fn product(&self, activation: Activation, input: &[f32], finish: impl Fn(usize, &mut [f32]) + Sync) -> Vec<f32> {
-        let (depth, width) = (self.input_features(), self.output_features());
+        let (depth, width) = (self.input_features, self.output_features);
         let rows = input.len() / depth;
         let mut output = vec![0.0; rows * width];
         let threads = rayon::current_num_threads();
         if threads == 1 || rows * depth * width < WORTH_SPLITTING || rows > ROWS_PER_TASK * threads / 2 {
             let inputs = input.par_chunks(ROWS_PER_TASK * depth);
             let outputs = output.par_chunks_mut(ROWS_PER_TASK * width);
-            outputs.zip(inputs).enumerate().for_each(|(task, (output, input))| {
-                kernels::linear(&self.packed, &self.bias, activation, input, 0..width, output);
-                finish(task * ROWS_PER_TASK * width, output);
-            });
+            outputs.zip(inputs).enumerate().for_each_init(
+                LinearScratch::default,
+                |scratch, (task, (output, input))| {
+                    for Part { packed, bias, column } in &*self.parts {
+                        let columns = OutputColumns { values: output, stride: width, first: *column };
+                        kernels::linear(packed, bias, activation, input, 0..bias.len(), scratch, columns);
+                    }
+                    finish(task * ROWS_PER_TASK * width, output);
+                },
+            );
         } else {
             self.product_by_features(activation, input, threads, &mut output);
             finish(0, &mut output);
@@ -93,24 +134,34 @@ impl Linear {
 
     /// Few rows: each thread reads its own part of the weight once.
     fn product_by_features(&self, activation: Activation, input: &[f32], threads: usize, output: &mut [f32]) {
-        let (depth, width) = (self.input_features(), self.output_features());
+        let (depth, width) = (self.input_features, self.output_features);
         let rows = input.len() / depth;
-        let part_width = width.div_ceil(threads).next_multiple_of(self.packed.panel_width());
-        let parts: Vec<Vec<f32>> = (0..width.div_ceil(part_width))
-            .into_par_iter()
-            .map(|part| {
-                let features = part * part_width..width.min((part + 1) * part_width);
+        let tasks: Vec<(&Part, Range<usize>)> = self.parts.iter().flat_map(|part| part.split(threads)).collect();
+        let results: Vec<Vec<f32>> = tasks
+            .par_iter()
+            .map(|(Part { packed, bias, .. }, features)| {
                 let mut output = vec![0.0; rows * features.len()];
-                kernels::linear(&self.packed, &self.bias, activation, input, features, &mut output);
+                let columns = OutputColumns::all(&mut output, features.len());
+                let scratch = &mut LinearScratch::default();
+                kernels::linear(packed, bias, activation, input, features.clone(), scratch, columns);
                 output
             })
             .collect();
-        for (part, values) in parts.iter().enumerate() {
-            let part_features = values.len() / rows;
-            for (row, values) in output.chunks_exact_mut(width).zip(values.chunks_exact(part_features)) {
-                row[part * part_width..][..part_features].copy_from_slice(values);
+        for ((part, features), values) in tasks.iter().zip(&results) {
+            let columns = part.column + features.start..part.column + features.end;
+            for (row, values) in output.chunks_exact_mut(width).zip(values.chunks_exact(features.len())) {
+                row[columns.clone()].copy_from_slice(values);
             }
         }
+    }
+}
+
+impl Part {
+    /// The features in `threads` ranges of whole panels, fewer where there are not enough.
+    fn split(&self, threads: usize) -> impl Iterator<Item = (&Self, Range<usize>)> {
+        let features = self.bias.len();
+        let width = features.div_ceil(threads).next_multiple_of(self.packed.panel_width());
+        (0..features).step_by(width).map(move |start| (self, start..features.min(start + width)))
     }
 }
 

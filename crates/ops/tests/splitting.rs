@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use candle_core::{Device, Tensor};
-use ops::{Activation, Attention, Embedding, LayerNorm, Level, Linear, Pooling, PoolingMode, RaggedBatch};
+use ops::{Activation, Attention, Embedding, Format, LayerNorm, Level, Linear, Pooling, PoolingMode, RaggedBatch};
 
 /// Values in -1 to 1 that repeat only after 65,537.
 fn numbers(count: usize, seed: usize) -> Vec<f32> {
@@ -38,18 +38,21 @@ fn same_with_any_threads(operation: impl Fn() -> Tensor + Sync) -> Vec<u32> {
 fn linear_layers_by_rows_and_by_features() {
     let (depth, width) = (130, 515);
     let norm = LayerNorm::new(numbers(width, 1), numbers(width, 2), 1e-12).unwrap();
-    let layer = Linear::new(Level::detected(), &numbers(width * depth, 3), numbers(width, 4), depth).unwrap();
-    let many = matrix(1000, depth, 5);
-    let residual = matrix(1000, width, 6);
-    let plain = same_with_any_threads(|| layer.forward(&many, Activation::Gelu).unwrap());
-    let summed = same_with_any_threads(|| layer.forward_add_norm(&many, &residual, &norm).unwrap());
-    for (start, rows) in [(0, 1), (17, 9), (500, 40), (960, 40)] {
-        let few = many.narrow(0, start, rows).unwrap().contiguous().unwrap();
-        let few_residual = residual.narrow(0, start, rows).unwrap().contiguous().unwrap();
-        let bits = same_with_any_threads(|| layer.forward(&few, Activation::Gelu).unwrap());
-        assert_eq!(bits, plain[start * width..(start + rows) * width]);
-        let bits = same_with_any_threads(|| layer.forward_add_norm(&few, &few_residual, &norm).unwrap());
-        assert_eq!(bits, summed[start * width..(start + rows) * width]);
+    for format in [Format::Float32, Format::Bfloat16, Format::Int8] {
+        let layer =
+            Linear::new(Level::detected(), format, &numbers(width * depth, 3), &numbers(width, 4), depth).unwrap();
+        let many = matrix(1000, depth, 5);
+        let residual = matrix(1000, width, 6);
+        let plain = same_with_any_threads(|| layer.forward(&many, Activation::Gelu).unwrap());
+        let summed = same_with_any_threads(|| layer.forward_add_norm(&many, &residual, &norm).unwrap());
+        for (start, rows) in [(0, 1), (17, 9), (500, 40), (960, 40)] {
+            let few = many.narrow(0, start, rows).unwrap().contiguous().unwrap();
+            let few_residual = residual.narrow(0, start, rows).unwrap().contiguous().unwrap();
+            let bits = same_with_any_threads(|| layer.forward(&few, Activation::Gelu).unwrap());
+            assert_eq!(bits, plain[start * width..(start + rows) * width]);
+            let bits = same_with_any_threads(|| layer.forward_add_norm(&few, &few_residual, &norm).unwrap());
+            assert_eq!(bits, summed[start * width..(start + rows) * width]);
+        }
     }
 }
 
@@ -61,7 +64,8 @@ fn texts_alone_and_together() {
     let norm = LayerNorm::new(numbers(hidden, 1), numbers(hidden, 2), 1e-12).unwrap();
     let embedding = Embedding::new(level, numbers(40 * hidden, 3), numbers(450 * hidden, 4), norm).unwrap();
     let attention = Attention::new(level, heads, head_dim).unwrap();
-    let qkv = Linear::new(level, &numbers(3 * hidden * hidden, 5), numbers(3 * hidden, 6), hidden).unwrap();
+    let qkv =
+        Linear::new(level, Format::Float32, &numbers(3 * hidden * hidden, 5), &numbers(3 * hidden, 6), hidden).unwrap();
     let pooling = Pooling::new(vec![PoolingMode::Cls, PoolingMode::Mean, PoolingMode::Max]).unwrap();
     let forward = |batch: &RaggedBatch| {
         let hidden = embedding.forward(batch).unwrap();
@@ -98,8 +102,8 @@ fn ids_lengths_and_shapes_beyond_the_tables_are_errors() {
     let message = error(vec![0; 5], vec![0, 1, 5]);
     assert!(message.starts_with("embedding: text 1 of the batch: expected at most 3 tokens, found 4"), "{message}");
 
-    assert!(Linear::new(level, &[0.0; 7], vec![0.0; 2], 4).is_err());
-    let layer = Linear::new(level, &[0.0; 8], vec![0.0; 2], 4).unwrap();
+    assert!(Linear::new(level, Format::Float32, &[0.0; 7], &[0.0; 2], 4).is_err());
+    let layer = Linear::new(level, Format::Float32, &[0.0; 8], &[0.0; 2], 4).unwrap();
     assert!(layer.forward(&matrix(2, 5, 1), Activation::Identity).is_err());
     assert!(layer.forward_add_norm(&matrix(2, 4, 1), &matrix(3, 2, 1), &norm).is_err());
     assert!(LayerNorm::new(vec![1.0], vec![], 1e-12).is_err());

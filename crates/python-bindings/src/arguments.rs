@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use encoder::DtypeChoice;
 use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyBool;
@@ -36,6 +37,19 @@ impl Given<'_> {
     pub(crate) fn bool_or_false(self, name: &str) -> PyResult<bool> {
         let Some(value) = self.0 else { return Ok(false) };
         value.extract().map_err(|_| wrong_type(&value, name, "bool"))
+    }
+
+    /// The dtype of the name given, or the default if nothing was.
+    ///
+    /// # Errors
+    /// `ValueError` for anything else.
+    pub(crate) fn dtype_or_default(self) -> PyResult<DtypeChoice> {
+        let Some(value) = self.0 else { return Ok(DtypeChoice::default()) };
+        let choice = value.extract::<String>().ok().and_then(|name| DtypeChoice::from_name(&name));
+        choice.ok_or_else(|| {
+            let found = value.repr().map_or_else(|_| type_name(&value), |found| found.to_string());
+            PyValueError::new_err(format!("dtype: expected {}, found {found}", DtypeChoice::NAMES))
+        })
     }
 }
 

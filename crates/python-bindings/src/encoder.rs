@@ -24,10 +24,17 @@ type Matrix<'py> = Bound<'py, PyArray2<f32>>;
 impl Encoder {
     /// Loads a model folder.
     #[new]
-    #[pyo3(signature = (path, *, threads = None))]
-    fn new(py: Python<'_>, path: &Bound<'_, PyAny>, threads: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
+    #[pyo3(signature = (path, *, threads = None, dtype = Given::default()),
+           text_signature = "(path, *, threads=None, dtype='float32')")]
+    fn new(
+        py: Python<'_>,
+        path: &Bound<'_, PyAny>,
+        threads: Option<&Bound<'_, PyAny>>,
+        dtype: Given<'_>,
+    ) -> PyResult<Self> {
         let path = path_in(path)?;
-        let options = LoadOptions { threads: optional_positive_integer(threads, "threads")? };
+        let options =
+            LoadOptions { threads: optional_positive_integer(threads, "threads")?, dtype: dtype.dtype_or_default()? };
         door::run(py, None, |_| encoder::Encoder::load(&path, &options)).map(Self)
     }
 
@@ -81,6 +88,12 @@ impl Encoder {
     #[getter]
     fn threads(&self) -> usize {
         self.0.threads()
+    }
+
+    /// The numbers of the layers' products: "float32", "bfloat16" or "int8".
+    #[getter]
+    fn dtype(&self) -> &'static str {
+        self.0.dtype().name()
     }
 
     /// Vectors of texts: a new C-contiguous float32 array of shape [texts, dimension].

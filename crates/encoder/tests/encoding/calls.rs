@@ -97,7 +97,8 @@ fn arguments_of_zero_are_refused() {
         let error = encoder.encode(Vec::new(), &options, &mut go_on).unwrap_err();
         assert_eq!(error.to_string(), format!("{name}: expected an integer of at least 1, found 0"));
     }
-    let error = Encoder::load(&fixture.folder, &LoadOptions { threads: Some(0) }).err().unwrap();
+    let error =
+        Encoder::load(&fixture.folder, &LoadOptions { threads: Some(0), ..LoadOptions::default() }).err().unwrap();
     assert_eq!(error.to_string(), "threads: expected an integer from 1 to 1024, found 0");
 }
 

@@ -47,7 +47,7 @@ impl Fixture {
     }
 
     pub(crate) fn load(&self, threads: usize) -> Encoder {
-        let options = LoadOptions { threads: Some(threads) };
+        let options = LoadOptions { threads: Some(threads), ..LoadOptions::default() };
         Encoder::load(&self.folder, &options).unwrap_or_else(|error| panic!("{}: {error}", self.name))
     }
 

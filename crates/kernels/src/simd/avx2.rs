@@ -7,7 +7,7 @@ use std::arch::x86_64::{
     _mm256_slli_epi32, _mm256_storeu_ps, _mm256_sub_ps,
 };
 
-use super::{Kernel, Simd};
+use super::{DotKernel, Kernel, Simd};
 use crate::lane::LANES;
 
 /// Proof that the processor has AVX2 and FMA.
@@ -19,7 +19,7 @@ pub(crate) struct Avx2 {
 /// Intrinsics that touch registers only, or exactly the sixteen floats behind a reference.
 macro_rules! intrinsic {
     ($call:expr) => {
-        // SAFETY: `self` is an `Avx2`, made only in `call`, whose caller has seen that the processor has the
+        // SAFETY: `self` is an `Avx2`, made only in the functions below, whose caller has seen that the processor has the
         // features; memory operands lie within a reference to sixteen floats, and the unaligned forms are used.
         unsafe { $call }
     };
@@ -118,5 +118,14 @@ fn exponent_bits(n: __m256) -> __m256 {
 /// The processor has the features named here.
 #[target_feature(enable = "avx2,fma")]
 pub(crate) unsafe fn call<K: Kernel>(kernel: K) -> K::Output {
+    kernel.run(Avx2 { _proof: () })
+}
+
+/// Runs a kernel of narrow products with AVX2 and FMA enabled.
+///
+/// # Safety
+/// The processor has the features named here.
+#[target_feature(enable = "avx2,fma")]
+pub(crate) unsafe fn call_dots<K: DotKernel>(kernel: K) -> K::Output {
     kernel.run(Avx2 { _proof: () })
 }

@@ -7,26 +7,31 @@ use std::arch::x86_64::{
     _mm512_roundscale_ps, _mm512_set1_epi32, _mm512_set1_ps, _mm512_slli_epi32, _mm512_storeu_ps, _mm512_sub_ps,
 };
 
-use super::{Kernel, Simd};
+use super::{DotKernel, Kernel, Simd};
 use crate::lane::LANES;
 
-/// Proof that the processor has AVX-512 F, BW, DQ and VL.
+/// `EXTENSIONS` of [`Avx512`]: none, VNNI, and VNNI with BF16.
+const PLAIN: u8 = 0;
+pub(crate) const VNNI: u8 = 1;
+pub(crate) const BF16: u8 = 2;
+
+/// Proof that the processor has AVX-512 F, BW, DQ and VL, and the extensions that its parameter names.
 #[derive(Clone, Copy)]
-pub(crate) struct Avx512 {
+pub(crate) struct Avx512<const EXTENSIONS: u8 = PLAIN> {
     _proof: (),
 }
 
 /// Intrinsics that touch registers only, or exactly the sixteen floats behind a reference.
 macro_rules! intrinsic {
     ($call:expr) => {
-        // SAFETY: `self` is an `Avx512`, made only in `call`, whose caller has seen that the processor has the
+        // SAFETY: `self` is an `Avx512`, made only in the functions below, whose caller has seen that the processor has the
         // features; memory operands are references to sixteen floats, or slices under a mask of their length, and the
         // unaligned forms are used.
         unsafe { $call }
     };
 }
 
-impl Simd for Avx512 {
+impl<const EXTENSIONS: u8> Simd for Avx512<EXTENSIONS> {
     type Vector = __m512;
     // 12 x 2 accumulators, 2 weights and 1 input fill 27 of 32 registers.
     const TILE_ROWS: usize = 12;
@@ -120,5 +125,32 @@ fn first_lanes(count: usize) -> __mmask16 {
 /// The processor has the features named here.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
 pub(crate) unsafe fn call<K: Kernel>(kernel: K) -> K::Output {
-    kernel.run(Avx512 { _proof: () })
+    kernel.run(Avx512::<PLAIN> { _proof: () })
+}
+
+/// Runs a kernel of narrow products with AVX-512 enabled.
+///
+/// # Safety
+/// The processor has the features named here.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
+pub(crate) unsafe fn call_dots<K: DotKernel>(kernel: K) -> K::Output {
+    kernel.run(Avx512::<PLAIN> { _proof: () })
+}
+
+/// Runs a kernel of narrow products with AVX-512 and VNNI enabled.
+///
+/// # Safety
+/// The processor has the features named here.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma")]
+pub(crate) unsafe fn call_vnni<K: DotKernel>(kernel: K) -> K::Output {
+    kernel.run(Avx512::<VNNI> { _proof: () })
+}
+
+/// Runs a kernel of narrow products with AVX-512, VNNI and BF16 enabled.
+///
+/// # Safety
+/// The processor has the features named here.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512bf16,avx2,fma")]
+pub(crate) unsafe fn call_bf16<K: DotKernel>(kernel: K) -> K::Output {
+    kernel.run(Avx512::<BF16> { _proof: () })
 }

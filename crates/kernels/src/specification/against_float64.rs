@@ -4,8 +4,8 @@ use super::Numbers;
 use crate::math::{erf, exp};
 use crate::simd::{Kernel, Simd};
 use crate::{
-    Activation, AttentionScratch, AttentionShape, LayerNorm, Level, PackedMatrix, activate, add_layer_norm, attention,
-    l2_normalize, linear,
+    Activation, AttentionScratch, AttentionShape, Format, LayerNorm, Level, LinearScratch, OutputColumns, PackedMatrix,
+    activate, add_layer_norm, attention, l2_normalize, linear,
 };
 
 fn levels() -> Vec<Level> {
@@ -141,9 +141,17 @@ fn linear_layers() {
             }
         }
         for level in levels() {
-            let packed = PackedMatrix::pack(level, &weight, features, depth);
+            let packed = PackedMatrix::pack(level, Format::Float32, &weight, features, depth);
             let mut output = vec![f32::NAN; rows * features];
-            linear(&packed, &bias, Activation::Identity, &input, 0..features, &mut output);
+            linear(
+                &packed,
+                &bias,
+                Activation::Identity,
+                &input,
+                0..features,
+                &mut LinearScratch::default(),
+                OutputColumns::all(&mut output, features),
+            );
             // Rounding of `depth` additions of terms below 1.
             assert!(difference(&expected, &output) < 1e-6 * (depth as f64).sqrt(), "{level:?}");
         }

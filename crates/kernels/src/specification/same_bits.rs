@@ -4,8 +4,8 @@ use proptest::prelude::*;
 
 use super::fused_levels;
 use crate::{
-    Activation, AttentionScratch, AttentionShape, EmbeddingTables, LayerNorm, Level, PackedMatrix, activate,
-    add_layer_norm, attention, embedding_sum, l2_normalize, layer_norm, linear,
+    Activation, AttentionScratch, AttentionShape, EmbeddingTables, Format, LayerNorm, Level, LinearScratch,
+    OutputColumns, PackedMatrix, activate, add_layer_norm, attention, embedding_sum, l2_normalize, layer_norm, linear,
 };
 
 const ACTIVATIONS: [Activation; 7] = [
@@ -32,7 +32,7 @@ fn finite() -> impl Strategy<Value = f32> {
     prop_oneof![20 => -2.0f32..2.0, 1 => Just(0.0f32), 1 => Just(1e-40f32)]
 }
 
-fn values(count: usize) -> impl Strategy<Value = Vec<f32>> {
+pub(super) fn values(count: usize) -> impl Strategy<Value = Vec<f32>> {
     prop::collection::vec(prop_oneof![9 => finite(), 1 => value()], count)
 }
 
@@ -46,7 +46,7 @@ fn same(expected: &[f32], found: &[f32], level: Level) -> Result<(), TestCaseErr
 }
 
 /// Runs `kernel` for the specification and for each fused level and compares.
-fn compare(kernel: impl Fn(Level) -> Vec<f32>) -> Result<(), TestCaseError> {
+pub(super) fn compare(kernel: impl Fn(Level) -> Vec<f32>) -> Result<(), TestCaseError> {
     let expected = kernel(Level::specification());
     for level in fused_levels() {
         same(&expected, &kernel(level), level)?;
@@ -78,9 +78,9 @@ proptest! {
     ) {
         let _ = rows;
         compare(|level| {
-            let packed = PackedMatrix::pack(level, &weight, features, depth);
+            let packed = PackedMatrix::pack(level, Format::Float32, &weight, features, depth);
             let mut output = vec![0.0; rows * features];
-            linear(&packed, &bias, ACTIVATIONS[choice], &input, 0..features, &mut output);
+            linear(&packed, &bias, ACTIVATIONS[choice], &input, 0..features, &mut LinearScratch::default(), OutputColumns::all(&mut output, features));
             output
         })?;
     }
@@ -150,9 +150,17 @@ fn long_sums_do_not_depend_on_blocks() {
     let (rows, depth, features) = (13, 1100, 35);
     let (input, weight, bias) = (numbers.take(rows * depth), numbers.take(features * depth), numbers.take(features));
     compare(|level| {
-        let packed = PackedMatrix::pack(level, &weight, features, depth);
+        let packed = PackedMatrix::pack(level, Format::Float32, &weight, features, depth);
         let mut output = vec![0.0; rows * features];
-        linear(&packed, &bias, Activation::Gelu, &input, 0..features, &mut output);
+        linear(
+            &packed,
+            &bias,
+            Activation::Gelu,
+            &input,
+            0..features,
+            &mut LinearScratch::default(),
+            OutputColumns::all(&mut output, features),
+        );
         output
     })
     .unwrap();
@@ -174,13 +182,29 @@ fn rows_and_features_stand_alone() {
     let (rows, depth, features) = (29, 75, 100);
     let (input, weight, bias) = (numbers.take(rows * depth), numbers.take(features * depth), numbers.take(features));
     for level in Level::available() {
-        let packed = PackedMatrix::pack(level, &weight, features, depth);
+        let packed = PackedMatrix::pack(level, Format::Float32, &weight, features, depth);
         let mut together = vec![0.0; rows * features];
-        linear(&packed, &bias, Activation::Gelu, &input, 0..features, &mut together);
+        linear(
+            &packed,
+            &bias,
+            Activation::Gelu,
+            &input,
+            0..features,
+            &mut LinearScratch::default(),
+            OutputColumns::all(&mut together, features),
+        );
         for (row, together) in input.chunks(depth).zip(together.chunks(features)) {
             for start in (0..features).step_by(packed.panel_width()) {
                 let mut alone = vec![0.0; features - start];
-                linear(&packed, &bias, Activation::Gelu, row, start..features, &mut alone);
+                linear(
+                    &packed,
+                    &bias,
+                    Activation::Gelu,
+                    row,
+                    start..features,
+                    &mut LinearScratch::default(),
+                    OutputColumns::all(&mut alone, features - start),
+                );
                 assert_eq!(alone, together[start..], "{level:?}");
             }
         }

@@ -1,0 +1,130 @@
+//! Products with float32 sums, of float32 or of pairs of bfloat16.
+//!
+//! The blocking follows Goto and van de Geijn, "Anatomy of high-performance matrix multiplication" (2008): a slice of a
+//! weight panel stays in the first-level cache while all input rows pass over it.
+
+use std::ops::Range;
+
+use super::OutputColumns;
+use crate::activation::{Activation, activate_with};
+use crate::lane::{LANES, Lane};
+use crate::packed_matrix::panel_slice;
+use crate::product::{Bfloat16, Float32, Product};
+use crate::simd::{DotKernel, Dots, Kernel, Simd};
+use crate::tile::{Rows, load_row, multiply, store_row, with_tile};
+
+/// Depth of a panel slice in vectors of 64 bytes: 48 KiB, a first-level cache of today. The slice is streamed in order, so
+/// what does not fit comes from the second level in time, while fewer slices mean fewer passes over the output.
+const SLICE_VECTORS: usize = 768;
+
+/// A product over groups `G` of input features; see [`linear`](super::linear).
+pub(super) struct FloatSums<'a, G> {
+    pub(super) panels: &'a [Lane<G>],
+    /// Groups of a row.
+    pub(super) depth: usize,
+    pub(super) bias: &'a [f32],
+    pub(super) activation: Activation,
+    /// `[rows, depth]`.
+    pub(super) input: &'a [G],
+    pub(super) features: Range<usize>,
+    pub(super) output: OutputColumns<'a>,
+}
+
+pub(super) struct Float32Linear<'a>(pub(super) FloatSums<'a, f32>);
+
+impl Kernel for Float32Linear<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        self.0.run::<S, Float32>(simd);
+    }
+}
+
+pub(super) struct Bfloat16Linear<'a>(pub(super) FloatSums<'a, u32>);
+
+impl DotKernel for Bfloat16Linear<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Dots>(self, simd: S) {
+        self.0.run::<S, Bfloat16>(simd);
+    }
+}
+
+impl<G: Copy> FloatSums<'_, G> {
+    #[inline(always)]
+    fn run<S: Simd, P: Product<S, Group = G, Sum = S::Vector>>(mut self, simd: S) {
+        let slice = SLICE_VECTORS / S::PANEL_VECTORS;
+        // No input features: one empty slice, so that the bias is written.
+        for start in (0..self.depth.max(1)).step_by(slice) {
+            let end = self.depth.min(start + slice);
+            for column in self.features.clone().step_by(S::PANEL_VECTORS * LANES) {
+                self.panel::<S, P>(simd, column, start..end);
+            }
+        }
+    }
+
+    /// All rows times one slice of the panel that starts at output feature `column`.
+    #[inline(always)]
+    fn panel<S: Simd, P: Product<S, Group = G, Sum = S::Vector>>(
+        &mut self,
+        simd: S,
+        column: usize,
+        depth: Range<usize>,
+    ) {
+        let stride = self.output.stride;
+        let rows = self.output.values.len() / stride;
+        let panel_width = S::PANEL_VECTORS * LANES;
+        let end = self.features.end.min(column + panel_width);
+        let first_column = self.output.first + column - self.features.start;
+        let block = Block {
+            input: Rows { data: self.input, stride: self.depth },
+            depth_start: depth.start,
+            panel: panel_slice::<S, G>(self.panels, column / panel_width, self.depth, depth.clone()),
+            bias: &self.bias[column..end],
+            columns: first_column..first_column + end - column,
+            stride,
+        };
+        let last = depth.end == self.depth;
+        for first in (0..rows).step_by(S::TILE_ROWS) {
+            let count = S::TILE_ROWS.min(rows - first);
+            with_tile!(S, count, |N, V| block.tile::<S, P, N, V>(simd, first, self.output.values));
+            if last && self.activation != Activation::Identity {
+                for row in first..first + count {
+                    let values = &mut self.output.values[row * stride..][block.columns.clone()];
+                    activate_with(simd, self.activation, values);
+                }
+            }
+        }
+    }
+}
+
+/// One panel slice and where its products go.
+struct Block<'a, G> {
+    input: Rows<'a, G>,
+    depth_start: usize,
+    panel: &'a [Lane<G>],
+    bias: &'a [f32],
+    columns: Range<usize>,
+    stride: usize,
+}
+
+impl<G: Copy> Block<'_, G> {
+    /// `N` rows from `first`: sums start from the bias, or go on from what an earlier slice left in `output`.
+    #[inline(always)]
+    fn tile<S: Simd, P: Product<S, Group = G, Sum = S::Vector>, const N: usize, const V: usize>(
+        &self,
+        simd: S,
+        first: usize,
+        output: &mut [f32],
+    ) {
+        let sums: [[S::Vector; V]; N] = if self.depth_start == 0 {
+            [load_row(simd, self.bias); N]
+        } else {
+            std::array::from_fn(|i| load_row(simd, &output[(first + i) * self.stride..][self.columns.clone()]))
+        };
+        let sums = multiply::<S, P, N, V>(simd, self.input, first, self.depth_start, self.panel, sums);
+        for (i, sums) in sums.into_iter().enumerate() {
+            store_row(simd, sums, &mut output[(first + i) * self.stride..][self.columns.clone()]);
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Products of bytes with exact integer sums.
+//!
+//! `sum (a - zero_point) w = sum a w - zero_point * sum w`: the sums start from the second term, which needs the row's
+//! zero point and the column's sum only. A panel is not sliced: four input features take the place of one float32.
+
+use std::ops::Range;
+
+use super::{OutputColumns, RowRange};
+use crate::activation::{Activation, activate_with};
+use crate::lane::{LANES, Lane};
+use crate::packed_matrix::panel_slice;
+use crate::product::Int8;
+use crate::simd::{DotKernel, Dots};
+use crate::tile::{Rows, load_row, multiply, store_row, with_tile};
+
+/// A product over groups of four bytes; see [`linear`](super::linear).
+pub(super) struct IntegerSums<'a> {
+    pub(super) lines: &'a [Lane<u32>],
+    pub(super) scales: &'a [Lane],
+    pub(super) sums: &'a [Lane<u32>],
+    /// Groups of a row.
+    pub(super) depth: usize,
+    pub(super) bias: &'a [f32],
+    pub(super) activation: Activation,
+    /// `[rows, depth]`.
+    pub(super) input: &'a [u32],
+    pub(super) ranges: &'a [RowRange],
+    pub(super) features: Range<usize>,
+    pub(super) output: OutputColumns<'a>,
+}
+
+impl DotKernel for IntegerSums<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Dots>(self, simd: S) {
+        let panel_width = S::PANEL_VECTORS * LANES;
+        for column in self.features.clone().step_by(panel_width) {
+            let panel = column / panel_width;
+            let vectors = panel * S::PANEL_VECTORS..(panel + 1) * S::PANEL_VECTORS;
+            let end = self.features.end.min(column + panel_width);
+            let first_column = self.output.first + column - self.features.start;
+            let block = Block {
+                input: Rows { data: self.input, stride: self.depth },
+                ranges: self.ranges,
+                panel: panel_slice::<S, u32>(self.lines, panel, self.depth, 0..self.depth),
+                scales: &self.scales[vectors.clone()],
+                sums: &self.sums[vectors],
+                bias: &self.bias[column..end],
+                columns: first_column..first_column + end - column,
+                stride: self.output.stride,
+            };
+            for first in (0..self.ranges.len()).step_by(S::TILE_ROWS) {
+                let count = S::TILE_ROWS.min(self.ranges.len() - first);
+                with_tile!(S, count, |N, V| block.tile::<S, N, V>(simd, first, self.output.values));
+                for row in first..first + count {
+                    let values = &mut self.output.values[row * block.stride..][block.columns.clone()];
+                    activate_with(simd, self.activation, values);
+                }
+            }
+        }
+    }
+}
+
+/// One panel and where its products go.
+struct Block<'a> {
+    input: Rows<'a, u32>,
+    ranges: &'a [RowRange],
+    panel: &'a [Lane<u32>],
+    scales: &'a [Lane],
+    sums: &'a [Lane<u32>],
+    bias: &'a [f32],
+    columns: Range<usize>,
+    stride: usize,
+}
+
+impl Block<'_> {
+    /// `N` rows from `first`.
+    #[inline(always)]
+    fn tile<S: Dots, const N: usize, const V: usize>(&self, simd: S, first: usize, output: &mut [f32]) {
+        let ranges = &self.ranges[first..first + N];
+        let mut start = [[simd.splat_word(0); V]; N];
+        for (start, range) in start.iter_mut().zip(ranges) {
+            let zero_point = simd.splat_word(range.zero_point.wrapping_neg().cast_unsigned());
+            for (start, sum) in start.iter_mut().zip(self.sums) {
+                *start = simd.mul_words(zero_point, simd.load_words(&sum.0));
+            }
+        }
+        let sums = multiply::<S, Int8, N, V>(simd, self.input, first, 0, self.panel, start);
+        let mut values: [S::Vector; V] = load_row(simd, self.bias);
+        let bias = values;
+        for (i, sums) in sums.into_iter().enumerate() {
+            let row_scale = simd.splat(ranges[i].scale);
+            for v in 0..V {
+                let scale = simd.mul(row_scale, simd.load_lane(&self.scales[v]));
+                values[v] = simd.mul_add(simd.words_to_floats(sums[v]), scale, bias[v]);
+            }
+            store_row(simd, values, &mut output[(first + i) * self.stride..][self.columns.clone()]);
+        }
+    }
+}

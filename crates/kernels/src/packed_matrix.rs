@@ -1,0 +1,161 @@
+//! A linear layer's weight, packed once into what its level reads.
+
+use std::ops::Range;
+
+use crate::bfloat16::bfloat16_bits;
+use crate::lane::{LANES, Lane};
+use crate::level::Level;
+use crate::simd::{Kernel, Simd};
+
+/// The numbers that a product is computed with. Inputs, sums and outputs are float32 in each case; the weights are rounded when
+/// they are packed, the inputs row by row before the product.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Format {
+    /// float32 as it is.
+    Float32,
+    /// Both sides rounded to bfloat16, sums in float32.
+    Bfloat16,
+    /// Weights as signed bytes with one scale an output feature, inputs as unsigned bytes with one scale and one zero point a
+    /// row, exact integer sums (arXiv:1712.05877).
+    Int8,
+}
+
+/// A linear layer's weight in the layout its level reads: panels of `PANEL_VECTORS * 16` output features, within a panel one
+/// line of the panel's features for each group of input features, zero beyond the last feature of either side. A group is one
+/// float32, a pair of bfloat16 or four bytes.
+#[derive(Clone, Debug)]
+pub struct PackedMatrix {
+    pub(crate) level: Level,
+    pub(crate) panels: Panels,
+    panel_vectors: usize,
+    input_features: usize,
+    output_features: usize,
+}
+
+/// The lines of all panels, by format.
+#[derive(Clone, Debug)]
+pub(crate) enum Panels {
+    Float32(Vec<Lane>),
+    Bfloat16(Vec<Lane<u32>>),
+    Int8 {
+        lines: Vec<Lane<u32>>,
+        /// What one unit of each output feature's weights is worth, padded to whole panels.
+        scales: Vec<Lane>,
+        /// The sum of each output feature's packed weights, a signed integer, padded to whole panels.
+        sums: Vec<Lane<u32>>,
+    },
+}
+
+/// The shape of the panels of one matrix.
+#[derive(Clone, Copy)]
+struct Shape {
+    panel_vectors: usize,
+    input_features: usize,
+    output_features: usize,
+}
+
+impl PackedMatrix {
+    /// Packs `weight`, `[output_features, input_features]` row-major, as `torch.nn.Linear` stores it.
+    #[must_use]
+    pub fn pack(level: Level, format: Format, weight: &[f32], output_features: usize, input_features: usize) -> Self {
+        assert_eq!(weight.len(), output_features * input_features, "weight of [output, input] features");
+        let panel_vectors = level.run(PanelVectors);
+        let shape = Shape { panel_vectors, input_features, output_features };
+        let panels = match format {
+            Format::Float32 => Panels::Float32(shape.pack::<1, f32>(weight, Lane::ZERO, |_, [value]| value)),
+            Format::Bfloat16 => {
+                let pair =
+                    |_, [low, high]: [f32; 2]| u32::from(bfloat16_bits(low)) | u32::from(bfloat16_bits(high)) << 16;
+                Panels::Bfloat16(shape.pack(weight, Lane::ZERO_WORDS, pair))
+            }
+            Format::Int8 => shape.pack_int8(weight),
+        };
+        Self { level, panels, panel_vectors, input_features, output_features }
+    }
+
+    /// Columns of the input.
+    #[must_use]
+    pub fn input_features(&self) -> usize {
+        self.input_features
+    }
+
+    /// Columns of the output.
+    #[must_use]
+    pub fn output_features(&self) -> usize {
+        self.output_features
+    }
+
+    /// Output features of one panel: ranges given to [`linear`](crate::linear) start at a multiple of it.
+    #[must_use]
+    pub fn panel_width(&self) -> usize {
+        self.panel_vectors * LANES
+    }
+}
+
+/// The slice of panel `panel` over the input groups in `depth`, of panels `depth_of_panel` groups deep.
+#[inline(always)]
+pub(crate) fn panel_slice<S: Simd, T>(
+    lines: &[Lane<T>],
+    panel: usize,
+    depth_of_panel: usize,
+    depth: Range<usize>,
+) -> &[Lane<T>] {
+    &lines[panel * depth_of_panel * S::PANEL_VECTORS..][depth.start * S::PANEL_VECTORS..depth.end * S::PANEL_VECTORS]
+}
+
+impl Shape {
+    /// Lines of groups of `N` input features; `group` makes one from the output feature and its weights, zero beyond the last.
+    fn pack<const N: usize, T: Copy>(
+        self,
+        weight: &[f32],
+        zero: Lane<T>,
+        group: impl Fn(usize, [f32; N]) -> T,
+    ) -> Vec<Lane<T>> {
+        let width = self.panel_vectors * LANES;
+        let lines_of_panel = self.input_features.div_ceil(N) * self.panel_vectors;
+        let mut lines = vec![zero; self.output_features.div_ceil(width) * lines_of_panel];
+        for (output, row) in weight.chunks_exact(self.input_features.max(1)).enumerate() {
+            let (panel, column) = (output / width, output % width);
+            let (vector, lane) = (column / LANES, column % LANES);
+            let lines = &mut lines[panel * lines_of_panel..][..lines_of_panel];
+            for (line, values) in lines.chunks_exact_mut(self.panel_vectors).zip(row.chunks(N)) {
+                let mut padded = [0.0; N];
+                padded[..values.len()].copy_from_slice(values);
+                line[vector].0[lane] = group(output, padded);
+            }
+        }
+        lines
+    }
+
+    /// Each output feature's largest weight becomes 127.
+    #[expect(clippy::cast_possible_truncation, reason = "rounded to -127..=127")]
+    fn pack_int8(self, weight: &[f32]) -> Panels {
+        // Sums stay below 2^31 in size: depth * 255 * 127.
+        assert!(self.input_features <= 1 << 16, "at most 65,536 input features");
+        let padded = self.output_features.div_ceil(self.panel_vectors * LANES) * self.panel_vectors;
+        let mut scales = vec![Lane::ZERO; padded];
+        let mut sums = vec![Lane::ZERO_WORDS; padded];
+        let quantized = |value: f32, scale: f32| if scale > 0.0 { (value / scale).round() as i8 } else { 0 };
+        for (output, row) in weight.chunks_exact(self.input_features.max(1)).enumerate() {
+            let scale = row.iter().fold(0.0_f32, |largest, value| largest.max(value.abs())) / 127.0;
+            let sum: i32 = row.iter().map(|value| i32::from(quantized(*value, scale))).sum();
+            scales[output / LANES].0[output % LANES] = scale;
+            sums[output / LANES].0[output % LANES] = sum.cast_unsigned();
+        }
+        let lines = self.pack(weight, Lane::ZERO_WORDS, |output, values: [f32; 4]| {
+            let scale = scales[output / LANES].0[output % LANES];
+            u32::from_le_bytes(values.map(|value| quantized(value, scale).cast_unsigned()))
+        });
+        Panels::Int8 { lines, scales, sums }
+    }
+}
+
+struct PanelVectors;
+
+impl Kernel for PanelVectors {
+    type Output = usize;
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) -> usize {
+        S::PANEL_VECTORS
+    }
+}

@@ -1,0 +1,62 @@
+//! The numbers that a model's products are computed with.
+
+use ops::{Format, Level};
+
+/// What the weights of a model's layers are kept in and multiplied with. Activations between the products, sums, softmax,
+/// normalisation and pooling are float32 in each case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Dtype {
+    /// float32: the reference's numbers to rounding error.
+    #[default]
+    Float32,
+    /// Operands of the layers' products rounded to bfloat16.
+    Bfloat16,
+    /// Bytes: weights with a scale an output feature, activations with a scale and a zero point a token. Two products stay in
+    /// bfloat16: the attention's values, whose errors reach the result undamped, and the feed-forward block's output, for whose
+    /// wide input a byte is too coarse.
+    Int8,
+}
+
+impl Dtype {
+    /// Every dtype, most exact first.
+    pub const ALL: [Self; 3] = [Self::Float32, Self::Bfloat16, Self::Int8];
+
+    /// The dtype of this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|dtype| dtype.name() == name)
+    }
+
+    /// `float32`, `bfloat16` or `int8`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Float32 => "float32",
+            Self::Bfloat16 => "bfloat16",
+            Self::Int8 => "int8",
+        }
+    }
+
+    /// The dtype named `auto`: bfloat16 where it is faster than float32, which is where the level has instructions for it.
+    #[must_use]
+    pub fn automatic(level: Level) -> Self {
+        if level.has_bfloat16() { Self::Bfloat16 } else { Self::Float32 }
+    }
+
+    /// The format of a layer's products but those of [`Dtype::sensitive_format`].
+    pub(crate) fn format(self) -> Format {
+        match self {
+            Self::Float32 => Format::Float32,
+            Self::Bfloat16 => Format::Bfloat16,
+            Self::Int8 => Format::Int8,
+        }
+    }
+
+    /// The format of the products that need more than a byte: the attention's values and the feed-forward block's output.
+    pub(crate) fn sensitive_format(self) -> Format {
+        match self {
+            Self::Float32 => Format::Float32,
+            Self::Bfloat16 | Self::Int8 => Format::Bfloat16,
+        }
+    }
+}
