@@ -15,7 +15,7 @@ from parity.test_dtypes import WORST_COSINE
 from parity.test_minilm import cosines
 
 TEXTS = 40
-LEVELS = ("scalar", "avx2", "avx512", "avx512_vnni", "avx512_bf16")
+LEVELS = ("scalar", "avx2", "avx512", "avx512_vnni", "avx512_bf16", "amx")
 
 ENCODE = """
 import json, sys

@@ -221,7 +221,7 @@ impl Encoder {
     ) -> Result<Tokens, EncodeError> {
         let ids = self.tokenise(call, texts, prompt, max_seq_length)?;
         let counts: Vec<usize> = ids.iter().map(|ids| ids.len()).collect();
-        let plan = Plan::new(&counts, TOKEN_BUDGET, batch_size);
+        let plan = Plan::new(&counts, TOKEN_BUDGET, batch_size, self.threads);
         Ok(Tokens { ids, plan })
     }
 

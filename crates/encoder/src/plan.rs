@@ -2,7 +2,7 @@
 //!
 //! Batches are ragged, so no padding is ever computed and a text's row does not depend on its neighbours. The plan
 //! therefore only decides speed and memory: texts of similar length share a batch, and a batch is never larger
-//! than a token budget.
+//! than a token budget, which shrinks towards the end of a call so that no thread is left alone with a large batch.
 
 use std::cmp::Reverse;
 use std::ops::Range;
@@ -13,6 +13,9 @@ use std::ops::Range;
 /// here. A few hundred tokens are enough for the matrix products to hide the reading of the weights; with more, the
 /// activations leave the second-level cache and the last batches of a call keep fewer threads busy.
 pub(crate) const TOKEN_BUDGET: usize = 768;
+
+/// Least tokens of a shrunk budget: below a few hundred rows the products read the weights too often.
+const LEAST_BUDGET: usize = 192;
 
 /// Batches of texts, in the order in which they should run: longest texts first, so that the last batches to
 /// finish are the small ones.
@@ -25,23 +28,28 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// Plans texts of the given token counts into batches of at most `token_budget` tokens and `batch_size` texts.
+    /// Plans texts of the given token counts into batches of at most `token_budget` tokens and `batch_size` texts, for
+    /// `threads` threads.
     ///
     /// A text above the budget is a batch of its own. A `batch_size` of 0 counts as 1.
-    pub(crate) fn new(token_counts: &[usize], token_budget: usize, batch_size: usize) -> Self {
+    pub(crate) fn new(token_counts: &[usize], token_budget: usize, batch_size: usize, threads: usize) -> Self {
         let mut order: Vec<usize> = (0..token_counts.len()).collect();
         let count = |text: usize| token_counts.get(text).copied().unwrap_or(0);
         order.sort_by_key(|&text| Reverse(count(text)));
 
+        let mut left = token_counts.iter().fold(0_usize, |sum, count| sum.saturating_add(*count));
+        // Half of a thread's share of what is left (guided self-scheduling, Polychronopoulos and Kuck 1987).
+        let budget = |left: usize| token_budget.min((left / threads.max(1) / 2).max(LEAST_BUDGET));
         let mut batches = Vec::new();
         let mut start = 0;
         let mut tokens = 0_usize;
         for (place, &text) in order.iter().enumerate() {
             let with_this = tokens.saturating_add(count(text));
-            let full = place - start >= batch_size || with_this > token_budget;
+            let full = place - start >= batch_size || with_this > budget(left);
             if place > start && full {
                 batches.push(start..place);
                 start = place;
+                left = left.saturating_sub(tokens);
                 tokens = count(text);
             } else {
                 tokens = with_this;
@@ -75,24 +83,31 @@ mod tests {
 
     #[test]
     fn long_texts_come_first_and_ties_keep_their_order() {
-        let plan = Plan::new(&[3, 9, 3, 9, 1], 100, 2);
+        let plan = Plan::new(&[3, 9, 3, 9, 1], 100, 2, 1);
         assert_eq!(batches(&plan), [vec![1, 3], vec![0, 2], vec![4]]);
     }
 
     #[test]
     fn the_budget_is_filled_exactly_and_not_exceeded() {
-        assert_eq!(batches(&Plan::new(&[5, 5, 5], 10, 32)), [vec![0, 1], vec![2]]);
-        assert_eq!(batches(&Plan::new(&[5, 6, 4], 9, 32)), [vec![1], vec![0, 2]]);
+        assert_eq!(batches(&Plan::new(&[5, 5, 5], 10, 32, 1)), [vec![0, 1], vec![2]]);
+        assert_eq!(batches(&Plan::new(&[5, 6, 4], 9, 32, 1)), [vec![1], vec![0, 2]]);
     }
 
     #[test]
     fn a_text_above_the_budget_is_alone() {
-        assert_eq!(batches(&Plan::new(&[2, 50, 2], 10, 32)), [vec![1], vec![0, 2]]);
+        assert_eq!(batches(&Plan::new(&[2, 50, 2], 10, 32, 1)), [vec![1], vec![0, 2]]);
+    }
+
+    #[test]
+    fn the_last_batches_are_small() {
+        let plan = Plan::new(&[64; 40], 768, 32, 2);
+        let sizes: Vec<usize> = batches(&plan).iter().map(Vec::len).collect();
+        assert_eq!(sizes, [10, 7, 5, 4, 3, 3, 3, 3, 2]);
     }
 
     #[test]
     fn no_texts_are_no_batches() {
-        let plan = Plan::new(&[], 10, 32);
+        let plan = Plan::new(&[], 10, 32, 1);
         assert_eq!(plan.batches(), 0);
         assert!(plan.texts(0).is_empty());
     }
@@ -103,8 +118,9 @@ mod tests {
             counts in proptest::collection::vec(0_usize..60, 0..200),
             budget in 0_usize..100,
             batch_size in 0_usize..40,
+            threads in 0_usize..5,
         ) {
-            let plan = Plan::new(&counts, budget, batch_size);
+            let plan = Plan::new(&counts, budget, batch_size, threads);
             let mut seen = vec![0; counts.len()];
             let mut longest = usize::MAX;
             for batch in batches(&plan) {

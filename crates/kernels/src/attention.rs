@@ -229,14 +229,15 @@ impl PackedHead<'_> {
         let weights = Rows { data: weights, stride: KEY_BLOCK };
         for (panel, lines) in self.values.chunks_exact(self.tokens * V).enumerate() {
             let column = panel * V * LANES;
-            let start: [[S::Vector; V]; N] = if keys.start == 0 {
-                [[simd.splat(0.0); V]; N]
-            } else {
-                std::array::from_fn(|i| {
-                    let row: [S::Vector; V] = load_row(simd, &sums[i * self.value_width + column..][..V * LANES]);
-                    row.map(|sum| simd.mul(sum, simd.splat(corrections[i])))
-                })
-            };
+            let mut start = [[simd.splat(0.0); V]; N];
+            if keys.start > 0 {
+                for (i, start) in start.iter_mut().enumerate() {
+                    *start = load_row(simd, &sums[i * self.value_width + column..][..V * LANES]);
+                    for sum in start {
+                        *sum = simd.mul(*sum, simd.splat(corrections[i]));
+                    }
+                }
+            }
             let lines = &lines[keys.start * V..keys.end * V];
             let products = multiply::<S, Float32, N, V>(simd, weights, 0, 0, lines, start);
             for (i, products) in products.into_iter().enumerate() {

@@ -3,9 +3,9 @@
 use std::fmt;
 use std::sync::OnceLock;
 
-use crate::simd::{DotKernel, Kernel, scalar};
+use crate::simd::{DotKernel, Kernel, TileKernel, scalar};
 #[cfg(target_arch = "x86_64")]
-use crate::simd::{avx2, avx512};
+use crate::simd::{amx, avx2, avx512};
 
 /// The environment variable that selects a level downwards.
 const VARIABLE: &str = "CORTEN_CPU_LEVEL";
@@ -20,6 +20,9 @@ enum Kind {
     /// What the tests compare with: plain Rust that rounds multiply-adds once, as the SIMD levels do.
     #[cfg(test)]
     Specification,
+    /// What the tests compare matrix tiles with.
+    #[cfg(any(test, feature = "emulated-tiles"))]
+    EmulatedTiles,
     #[cfg(target_arch = "x86_64")]
     Avx2,
     #[cfg(target_arch = "x86_64")]
@@ -28,6 +31,8 @@ enum Kind {
     Avx512Vnni,
     #[cfg(target_arch = "x86_64")]
     Avx512Bf16,
+    #[cfg(target_arch = "x86_64")]
+    Amx,
 }
 
 /// `CORTEN_CPU_LEVEL` names no level that this processor has.
@@ -51,6 +56,13 @@ impl Level {
         Self(Kind::Specification)
     }
 
+    /// Matrix tiles in plain Rust: what levels with tiles are held against, slow, and not among [`Level::available`].
+    #[cfg(any(test, feature = "emulated-tiles"))]
+    #[must_use]
+    pub fn emulated_tiles() -> Self {
+        Self(Kind::EmulatedTiles)
+    }
+
     /// Every level this processor has, lowest first.
     #[must_use]
     pub fn available() -> Vec<Self> {
@@ -69,6 +81,9 @@ impl Level {
                     levels.push(Self(Kind::Avx512Vnni));
                     if is_x86_feature_detected!("avx512bf16") {
                         levels.push(Self(Kind::Avx512Bf16));
+                        if amx::is_detected() {
+                            levels.push(Self(Kind::Amx));
+                        }
                     }
                 }
             }
@@ -109,13 +124,15 @@ impl Level {
         })
     }
 
-    /// `scalar`, `avx2`, `avx512`, `avx512_vnni` or `avx512_bf16`.
+    /// `scalar`, `avx2`, `avx512`, `avx512_vnni`, `avx512_bf16` or `amx`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self.0 {
             Kind::Scalar => "scalar",
             #[cfg(test)]
             Kind::Specification => "specification",
+            #[cfg(any(test, feature = "emulated-tiles"))]
+            Kind::EmulatedTiles => "emulated tiles",
             #[cfg(target_arch = "x86_64")]
             Kind::Avx2 => "avx2",
             #[cfg(target_arch = "x86_64")]
@@ -124,6 +141,8 @@ impl Level {
             Kind::Avx512Vnni => "avx512_vnni",
             #[cfg(target_arch = "x86_64")]
             Kind::Avx512Bf16 => "avx512_bf16",
+            #[cfg(target_arch = "x86_64")]
+            Kind::Amx => "amx",
         }
     }
 
@@ -132,7 +151,18 @@ impl Level {
     pub fn has_bfloat16(self) -> bool {
         match self.0 {
             #[cfg(target_arch = "x86_64")]
-            Kind::Avx512Bf16 => true,
+            Kind::Avx512Bf16 | Kind::Amx => true,
+            _ => false,
+        }
+    }
+
+    /// Whether products are those of matrix tiles.
+    pub(crate) fn has_tiles(self) -> bool {
+        match self.0 {
+            #[cfg(any(test, feature = "emulated-tiles"))]
+            Kind::EmulatedTiles => true,
+            #[cfg(target_arch = "x86_64")]
+            Kind::Amx => true,
             _ => false,
         }
     }
@@ -143,12 +173,14 @@ impl Level {
             Kind::Scalar => scalar::call(kernel),
             #[cfg(test)]
             Kind::Specification => kernel.run(scalar::Scalar::<true>),
+            #[cfg(any(test, feature = "emulated-tiles"))]
+            Kind::EmulatedTiles => kernel.run(scalar::Scalar::<true>),
             #[cfg(target_arch = "x86_64")]
             // SAFETY: a `Level` of this kind is made only in `available`, which has seen AVX2 and FMA.
             Kind::Avx2 => unsafe { avx2::call(kernel) },
             #[cfg(target_arch = "x86_64")]
             // SAFETY: a `Level` of these kinds is made only in `available`, which has seen AVX-512 F, BW, DQ and VL.
-            Kind::Avx512 | Kind::Avx512Vnni | Kind::Avx512Bf16 => unsafe { avx512::call(kernel) },
+            Kind::Avx512 | Kind::Avx512Vnni | Kind::Avx512Bf16 | Kind::Amx => unsafe { avx512::call(kernel) },
         }
     }
 
@@ -158,6 +190,8 @@ impl Level {
             Kind::Scalar => kernel.run(scalar::Scalar::<false>),
             #[cfg(test)]
             Kind::Specification => kernel.run(scalar::Scalar::<true>),
+            #[cfg(any(test, feature = "emulated-tiles"))]
+            Kind::EmulatedTiles => kernel.run(scalar::Scalar::<true>),
             #[cfg(target_arch = "x86_64")]
             // SAFETY: a `Level` of this kind is made only in `available`, which has seen AVX2 and FMA.
             Kind::Avx2 => unsafe { avx2::call_dots(kernel) },
@@ -168,8 +202,21 @@ impl Level {
             // SAFETY: a `Level` of this kind is made only in `available`, which has seen those and VNNI.
             Kind::Avx512Vnni => unsafe { avx512::call_vnni(kernel) },
             #[cfg(target_arch = "x86_64")]
-            // SAFETY: a `Level` of this kind is made only in `available`, which has seen those, VNNI and BF16.
-            Kind::Avx512Bf16 => unsafe { avx512::call_bf16(kernel) },
+            // SAFETY: a `Level` of these kinds is made only in `available`, which has seen those, VNNI and BF16.
+            Kind::Avx512Bf16 | Kind::Amx => unsafe { avx512::call_bf16(kernel) },
+        }
+    }
+
+    /// Runs a kernel of tile products with this level's tiles.
+    pub(crate) fn run_tiles<K: TileKernel>(self, kernel: K) -> K::Output {
+        match self.0 {
+            #[cfg(any(test, feature = "emulated-tiles"))]
+            Kind::EmulatedTiles => kernel.run(scalar::Scalar::<true>, crate::simd::EmulatedTiles),
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: a `Level` of this kind is made only in `available`, which has seen AVX-512 with VNNI and BF16 and
+            // AMX's detection return true.
+            Kind::Amx => unsafe { avx512::call_amx(kernel) },
+            _ => unreachable!("{self:?} has no tiles"),
         }
     }
 }

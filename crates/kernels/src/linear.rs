@@ -3,20 +3,49 @@
 mod float_sums;
 mod integer_sums;
 mod rounded_rows;
+mod tile_blocks;
 
 use std::ops::Range;
 
 use crate::activation::Activation;
-use crate::packed_matrix::{PackedMatrix, Panels};
+use crate::lane::Lane;
+use crate::level::Level;
+use crate::packed_matrix::{FLOAT32_PARTS, PackedMatrix, Panels, TilePanels};
+use crate::simd::TILE;
 use float_sums::{Bfloat16Linear, Float32Linear, FloatSums};
 use integer_sums::IntegerSums;
-use rounded_rows::{QuantizeRows, RoundRows};
+use rounded_rows::{QuantizeRows, RoundRows, tile_order};
+use tile_blocks::TileBlocks;
 
 /// Working memory of [`linear`], kept between calls: the rounded input.
 #[derive(Debug, Default)]
 pub struct LinearScratch {
     groups: Vec<u32>,
     ranges: Vec<RowRange>,
+    /// In the order of tiles: the input, or the three parts of a float32 one.
+    lines: [Vec<Lane<u32>>; FLOAT32_PARTS],
+}
+
+impl LinearScratch {
+    /// Brings rows of `columns` values into the order and the numbers that the tiles of `panels` multiply.
+    fn prepare(&mut self, level: Level, panels: &TilePanels, rows: &[f32], columns: usize) {
+        let Self { groups, ranges, lines } = self;
+        let tiles = panels.depth(columns);
+        let depth = tiles * TILE;
+        ranges.clear();
+        match panels {
+            TilePanels::Float32(_) => {
+                for (part, lines) in lines.iter_mut().enumerate() {
+                    level.run_dots(RoundRows { rows, columns, depth, groups, part });
+                    tile_order(groups, tiles, lines);
+                }
+                return;
+            }
+            TilePanels::Bfloat16(_) => level.run_dots(RoundRows { rows, columns, depth, groups, part: 0 }),
+            TilePanels::Int8 { .. } => level.run_dots(QuantizeRows { rows, columns, depth, groups, ranges }),
+        }
+        tile_order(groups, tiles, &mut lines[0]);
+    }
 }
 
 /// What the bytes of one quantized row mean: `value = scale * (byte - zero_point)`.
@@ -49,8 +78,8 @@ impl<'a> OutputColumns<'a> {
 ///
 /// `input` is `[rows, input_features]`, `bias` has all `output_features` values, `output` has as many rows as `input`.
 /// In float32 and bfloat16 each output is one chain of multiply-adds from the bias, over the input features in order (in each pair
-/// of bfloat16 the second first); in int8 it is an exact integer sum, scaled once. A row is rounded and quantized by
-/// itself.
+/// of bfloat16 the second first); in int8 it is an exact integer sum, scaled once. Matrix tiles have their own order
+/// and make six bfloat16 products of a float32 one. A row is rounded and quantized by itself.
 pub fn linear(
     weight: &PackedMatrix,
     bias: &[f32],
@@ -76,15 +105,16 @@ pub fn linear(
             level.run(Float32Linear(FloatSums { panels, depth, bias, activation, input, features, output }));
         }
         Panels::Bfloat16(panels) => {
-            let groups = &mut scratch.groups;
-            level.run_dots(RoundRows { rows: input, columns: depth, groups });
-            let (depth, input) = (depth.div_ceil(2), groups);
+            let (groups, columns, depth) = (&mut scratch.groups, depth, depth.div_ceil(2));
+            level.run_dots(RoundRows { rows: input, columns, depth, groups, part: 0 });
+            let input = groups;
             level.run_dots(Bfloat16Linear(FloatSums { panels, depth, bias, activation, input, features, output }));
         }
         Panels::Int8 { lines, scales, sums } => {
-            let LinearScratch { groups, ranges } = scratch;
-            level.run_dots(QuantizeRows { rows: input, columns: depth, groups, ranges });
-            let (depth, input) = (depth.div_ceil(4), groups);
+            let LinearScratch { groups, ranges, .. } = scratch;
+            let (columns, depth) = (depth, depth.div_ceil(4));
+            level.run_dots(QuantizeRows { rows: input, columns, depth, groups, ranges });
+            let input = groups;
             level.run_dots(IntegerSums {
                 lines,
                 scales,
@@ -94,6 +124,19 @@ pub fn linear(
                 activation,
                 input,
                 ranges,
+                features,
+                output,
+            });
+        }
+        Panels::Tiles(panels) => {
+            scratch.prepare(level, panels, input, depth);
+            level.run_tiles(TileBlocks {
+                panels,
+                depth: panels.depth(depth),
+                bias,
+                activation,
+                input: &scratch.lines,
+                ranges: &scratch.ranges,
                 features,
                 output,
             });

@@ -2,10 +2,10 @@
 
 use std::ops::Range;
 
-use crate::bfloat16::bfloat16_bits;
+use crate::bfloat16::{bfloat16_bits, bfloat16_value};
 use crate::lane::{LANES, Lane};
 use crate::level::Level;
-use crate::simd::{Kernel, Simd};
+use crate::simd::{BLOCK, Kernel, Simd, TILE};
 
 /// The numbers that a product is computed with. Inputs, sums and outputs are float32 in each case; the weights are rounded when
 /// they are packed, the inputs row by row before the product.
@@ -32,6 +32,34 @@ pub struct PackedMatrix {
     output_features: usize,
 }
 
+/// The number of bfloat16 whose sum is a float32: 24 bits, 8 at a time.
+pub(crate) const FLOAT32_PARTS: usize = 3;
+
+/// The lines of a weight that matrix tiles multiply, by format, in the order of [`Tiles`](crate::simd::Tiles): panels of 32 output
+/// features, within a panel pairs of tiles.
+#[derive(Clone, Debug)]
+pub(crate) enum TilePanels {
+    /// Each weight as the sum of three bfloat16, the largest first.
+    Float32([Vec<Lane<u32>>; FLOAT32_PARTS]),
+    Bfloat16(Vec<Lane<u32>>),
+    /// See [`Panels::Int8`].
+    Int8 {
+        lines: Vec<Lane<u32>>,
+        scales: Vec<Lane>,
+        sums: Vec<Lane<u32>>,
+    },
+}
+
+impl TilePanels {
+    /// Tiles of a row of `columns` values.
+    pub(crate) fn depth(&self, columns: usize) -> usize {
+        match self {
+            Self::Float32(_) | Self::Bfloat16(_) => columns.div_ceil(2 * TILE),
+            Self::Int8 { .. } => columns.div_ceil(4 * TILE),
+        }
+    }
+}
+
 /// The lines of all panels, by format.
 #[derive(Clone, Debug)]
 pub(crate) enum Panels {
@@ -44,11 +72,14 @@ pub(crate) enum Panels {
         /// The sum of each output feature's packed weights, a signed integer, padded to whole panels.
         sums: Vec<Lane<u32>>,
     },
+    Tiles(TilePanels),
 }
 
 /// The shape of the panels of one matrix.
 #[derive(Clone, Copy)]
 struct Shape {
+    /// Whether the lines are in the order of tiles.
+    tiles: bool,
     panel_vectors: usize,
     input_features: usize,
     output_features: usize,
@@ -59,16 +90,29 @@ impl PackedMatrix {
     #[must_use]
     pub fn pack(level: Level, format: Format, weight: &[f32], output_features: usize, input_features: usize) -> Self {
         assert_eq!(weight.len(), output_features * input_features, "weight of [output, input] features");
-        let panel_vectors = level.run(PanelVectors);
-        let shape = Shape { panel_vectors, input_features, output_features };
-        let panels = match format {
-            Format::Float32 => Panels::Float32(shape.pack::<1, f32>(weight, Lane::ZERO, |_, [value]| value)),
-            Format::Bfloat16 => {
-                let pair =
-                    |_, [low, high]: [f32; 2]| u32::from(bfloat16_bits(low)) | u32::from(bfloat16_bits(high)) << 16;
-                Panels::Bfloat16(shape.pack(weight, Lane::ZERO_WORDS, pair))
+        let panel_vectors = if level.has_tiles() { BLOCK / LANES } else { level.run(PanelVectors) };
+        let shape = Shape { tiles: level.has_tiles(), panel_vectors, input_features, output_features };
+        let pair = |_, [low, high]: [f32; 2]| u32::from(bfloat16_bits(low)) | u32::from(bfloat16_bits(high)) << 16;
+        let panels = match (format, level.has_tiles()) {
+            (Format::Float32, false) => Panels::Float32(shape.pack::<1, f32>(weight, Lane::ZERO, |_, [value]| value)),
+            (Format::Float32, true) => {
+                let rest = |value: f32| value - bfloat16_value(bfloat16_bits(value));
+                Panels::Tiles(TilePanels::Float32([
+                    shape.pack(weight, Lane::ZERO_WORDS, pair),
+                    shape.pack(weight, Lane::ZERO_WORDS, |output, values| pair(output, values.map(rest))),
+                    shape.pack(weight, Lane::ZERO_WORDS, |output, values| pair(output, values.map(rest).map(rest))),
+                ]))
             }
-            Format::Int8 => shape.pack_int8(weight),
+            (Format::Bfloat16, false) => Panels::Bfloat16(shape.pack(weight, Lane::ZERO_WORDS, pair)),
+            (Format::Bfloat16, true) => Panels::Tiles(TilePanels::Bfloat16(shape.pack(weight, Lane::ZERO_WORDS, pair))),
+            (Format::Int8, tiles) => {
+                let (lines, scales, sums) = shape.pack_int8(weight);
+                if tiles {
+                    Panels::Tiles(TilePanels::Int8 { lines, scales, sums })
+                } else {
+                    Panels::Int8 { lines, scales, sums }
+                }
+            }
         };
         Self { level, panels, panel_vectors, input_features, output_features }
     }
@@ -112,24 +156,31 @@ impl Shape {
         group: impl Fn(usize, [f32; N]) -> T,
     ) -> Vec<Lane<T>> {
         let width = self.panel_vectors * LANES;
-        let lines_of_panel = self.input_features.div_ceil(N) * self.panel_vectors;
+        let groups = self.input_features.div_ceil(N);
+        let depth = if self.tiles { groups.next_multiple_of(TILE) } else { groups };
+        let lines_of_panel = depth * self.panel_vectors;
         let mut lines = vec![zero; self.output_features.div_ceil(width) * lines_of_panel];
         for (output, row) in weight.chunks_exact(self.input_features.max(1)).enumerate() {
             let (panel, column) = (output / width, output % width);
             let (vector, lane) = (column / LANES, column % LANES);
             let lines = &mut lines[panel * lines_of_panel..][..lines_of_panel];
-            for (line, values) in lines.chunks_exact_mut(self.panel_vectors).zip(row.chunks(N)) {
+            for (k, values) in row.chunks(N).enumerate() {
                 let mut padded = [0.0; N];
                 padded[..values.len()].copy_from_slice(values);
-                line[vector].0[lane] = group(output, padded);
+                let place = if self.tiles {
+                    (k / TILE * self.panel_vectors + vector) * TILE + k % TILE
+                } else {
+                    k * self.panel_vectors + vector
+                };
+                lines[place].0[lane] = group(output, padded);
             }
         }
         lines
     }
 
-    /// Each output feature's largest weight becomes 127.
+    /// Lines, scales and sums of [`Panels::Int8`]: each output feature's largest weight becomes 127.
     #[expect(clippy::cast_possible_truncation, reason = "rounded to -127..=127")]
-    fn pack_int8(self, weight: &[f32]) -> Panels {
+    fn pack_int8(self, weight: &[f32]) -> (Vec<Lane<u32>>, Vec<Lane>, Vec<Lane<u32>>) {
         // Sums stay below 2^31 in size: depth * 255 * 127.
         assert!(self.input_features <= 1 << 16, "at most 65,536 input features");
         let padded = self.output_features.div_ceil(self.panel_vectors * LANES) * self.panel_vectors;
@@ -146,7 +197,7 @@ impl Shape {
             let scale = scales[output / LANES].0[output % LANES];
             u32::from_le_bytes(values.map(|value| quantized(value, scale).cast_unsigned()))
         });
-        Panels::Int8 { lines, scales, sums }
+        (lines, scales, sums)
     }
 }
 

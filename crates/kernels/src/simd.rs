@@ -4,6 +4,8 @@
 //! features. A value of a level's type is the proof that the processor has them: only [`Level`] makes one.
 
 #[cfg(target_arch = "x86_64")]
+pub(crate) mod amx;
+#[cfg(target_arch = "x86_64")]
 pub(crate) mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx2_dots;
@@ -14,8 +16,12 @@ mod avx512_dots;
 mod dots;
 pub(crate) mod scalar;
 mod scalar_dots;
+mod tiles;
 
 pub(crate) use dots::{DotKernel, Dots};
+#[cfg(any(test, feature = "emulated-tiles"))]
+pub(crate) use tiles::EmulatedTiles;
+pub(crate) use tiles::{BLOCK, BLOCK_LINES, TILE, TileKernel, Tiles};
 
 use crate::lane::{LANES, Lane};
 

@@ -7,12 +7,19 @@
 mod against_float64;
 mod narrow_products;
 mod same_bits;
+mod tile_products;
 
 use crate::level::Level;
 
-/// The levels whose multiply-add rounds once.
+/// The levels whose multiply-add rounds once, but for those with matrix tiles, which sum in an order of their own.
 fn fused_levels() -> Vec<Level> {
-    Level::available().into_iter().filter(|level| *level != Level::scalar()).collect()
+    Level::available().into_iter().filter(|level| *level != Level::scalar() && !level.has_tiles()).collect()
+}
+
+/// The levels with matrix tiles, the emulated one first.
+fn tile_levels() -> Vec<Level> {
+    let available = Level::available().into_iter().filter(|level| level.has_tiles());
+    std::iter::once(Level::emulated_tiles()).chain(available).collect()
 }
 
 /// A reproducible stream of numbers in -1 to 1 (xorshift, Marsaglia 2003).

@@ -33,7 +33,10 @@ pub(crate) fn multiply<S: Simd, P: Product<S>, const N: usize, const V: usize>(
     let (panel, _) = panel.as_chunks::<V>();
     let rows = rows.get::<N>(first, column, panel.len());
     for (k, weights) in panel.iter().enumerate() {
-        let weights: [P::Weights; V] = std::array::from_fn(|v| P::load(simd, &weights[v]));
+        let weights: [P::Weights; V] = weights.each_ref().map(
+            #[inline(always)]
+            |lane| P::load(simd, lane),
+        );
         for i in 0..N {
             // SAFETY: `rows[i]` was cut to `panel.len()` values above, and k counts that panel.
             let input = P::splat(simd, unsafe { *rows[i].get_unchecked(k) });
@@ -48,10 +51,14 @@ pub(crate) fn multiply<S: Simd, P: Product<S>, const N: usize, const V: usize>(
 /// Loads `V` vectors from `row`, which may end inside them.
 #[inline(always)]
 pub(crate) fn load_row<S: Simd, const V: usize>(simd: S, row: &[f32]) -> [S::Vector; V] {
-    std::array::from_fn(|v| match row.get(v * LANES..(v + 1) * LANES).and_then(|values| values.first_chunk()) {
-        Some(values) => simd.load(values),
-        None => simd.load_partial(row.get(v * LANES..).unwrap_or_default(), 0.0),
-    })
+    let mut vectors = [simd.splat(0.0); V];
+    for (vector, values) in vectors.iter_mut().zip(row.chunks(LANES)) {
+        *vector = match values.first_chunk() {
+            Some(values) => simd.load(values),
+            None => simd.load_partial(values, 0.0),
+        };
+    }
+    vectors
 }
 
 /// Stores `V` vectors to `row`, which may end inside them.

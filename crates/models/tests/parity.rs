@@ -49,6 +49,11 @@ fn plain_dense_folders(fixtures: &Path) -> Vec<String> {
     names
 }
 
+/// Whether a level gives the same bits as the others: the scalar one rounds more often, matrix tiles sum in an order of their own.
+fn sums_in_order(level: Level) -> bool {
+    level != Level::scalar() && level != Level::emulated_tiles() && level.name() != "amx"
+}
+
 #[test]
 fn dense_fixtures_at_every_level() {
     let Some(fixtures) = fixtures() else { return };
@@ -66,7 +71,7 @@ fn dense_fixtures_at_every_level() {
         let expected = numbers(&golden, rows_of, f32::from_le_bytes);
 
         let mut fused: Option<Vec<f32>> = None;
-        for level in Level::available() {
+        for level in Level::available().into_iter().chain([Level::emulated_tiles()]) {
             let model = DenseModel::load_at(level, Dtype::Float32, &files).unwrap();
             let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
             let rows = pool.install(|| model.embed(&batch, 0, &Cancel::new()).unwrap());
@@ -75,18 +80,16 @@ fn dense_fixtures_at_every_level() {
                 let difference = (found - expected).abs();
                 assert!(difference <= TOLERANCE + TOLERANCE * expected.abs(), "{name}, {level:?}: {difference:e}");
             }
-            if level != Level::scalar() {
+            if sums_in_order(level) {
                 assert_eq!(*fused.get_or_insert_with(|| rows.clone()), rows, "{name}: {level:?} has the same bits");
             }
         }
         for dtype in [Dtype::Bfloat16, Dtype::Int8] {
-            let at = |level| {
+            let mut fused: Option<Vec<f32>> = None;
+            for level in Level::available().into_iter().filter(|level| sums_in_order(*level)) {
                 let model = DenseModel::load_at(level, dtype, &files).unwrap();
-                model.embed(&batch, 0, &Cancel::new()).unwrap()
-            };
-            let fused: Vec<Level> = Level::available().into_iter().filter(|level| *level != Level::scalar()).collect();
-            for pair in fused.windows(2) {
-                assert_eq!(at(pair[0]), at(pair[1]), "{name}, {dtype:?}: {pair:?} have the same bits");
+                let rows = model.embed(&batch, 0, &Cancel::new()).unwrap();
+                assert_eq!(*fused.get_or_insert_with(|| rows.clone()), rows, "{name}, {dtype:?}: {level:?}");
             }
         }
     }

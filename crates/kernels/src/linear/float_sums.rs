@@ -117,11 +117,12 @@ impl<G: Copy> Block<'_, G> {
         first: usize,
         output: &mut [f32],
     ) {
-        let sums: [[S::Vector; V]; N] = if self.depth_start == 0 {
-            [load_row(simd, self.bias); N]
-        } else {
-            std::array::from_fn(|i| load_row(simd, &output[(first + i) * self.stride..][self.columns.clone()]))
-        };
+        let mut sums: [[S::Vector; V]; N] = [load_row(simd, self.bias); N];
+        if self.depth_start > 0 {
+            for (i, sums) in sums.iter_mut().enumerate() {
+                *sums = load_row(simd, &output[(first + i) * self.stride..][self.columns.clone()]);
+            }
+        }
         let sums = multiply::<S, P, N, V>(simd, self.input, first, self.depth_start, self.panel, sums);
         for (i, sums) in sums.into_iter().enumerate() {
             store_row(simd, sums, &mut output[(first + i) * self.stride..][self.columns.clone()]);

@@ -1,40 +1,63 @@
 //! The input of a product in fewer bits, each row by itself.
 
 use super::RowRange;
-use crate::lane::LANES;
-use crate::simd::{DotKernel, Dots};
+use crate::bfloat16::bfloat16_value;
+use crate::lane::{LANES, Lane};
+use crate::simd::{DotKernel, Dots, TILE};
 
-/// Rounds rows of float32 to bfloat16, two to a word, an odd row's last word filled with zero.
+/// Rounds rows of float32 to bfloat16, two to a word.
 pub(super) struct RoundRows<'a> {
     pub(super) rows: &'a [f32],
     pub(super) columns: usize,
-    /// Becomes `[rows, columns / 2 rounded up]`.
+    /// Words of a rounded row, at least half of `columns`; zero beyond the last column.
+    pub(super) depth: usize,
+    /// Becomes `[rows, depth]`.
     pub(super) groups: &'a mut Vec<u32>,
+    /// How often to take away what is rounded, and round the rest: 0 gives `bfloat16(x)`, 1 `bfloat16(x - bfloat16(x))`.
+    pub(super) part: usize,
 }
 
 impl DotKernel for RoundRows<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Dots>(self, simd: S) {
-        let Self { rows, columns, groups } = self;
-        let depth = columns.div_ceil(2);
+        let Self { rows, columns, depth, groups, part } = self;
         groups.resize(rows.len() / columns.max(1) * depth, 0);
         for (row, groups) in rows.chunks_exact(columns.max(1)).zip(groups.chunks_exact_mut(depth.max(1))) {
             let halves: &mut [u16] = bytemuck::cast_slice_mut(groups);
-            let (vectors, rest) = row.as_chunks::<LANES>();
-            let (places, rest_place) = halves.as_chunks_mut::<LANES>();
-            for (values, place) in vectors.iter().zip(places) {
-                simd.to_bfloat16(simd.load(values), place);
+            for (values, place) in row.chunks(LANES).zip(halves.chunks_mut(LANES)) {
+                let mut rounded = [0; LANES];
+                let mut vector = match values.first_chunk() {
+                    Some(values) => simd.load(values),
+                    None => simd.load_partial(values, 0.0),
+                };
+                simd.to_bfloat16(vector, &mut rounded);
+                for _ in 0..part {
+                    vector = simd.sub(vector, simd.load(&rounded.map(bfloat16_value)));
+                    simd.to_bfloat16(vector, &mut rounded);
+                }
+                match place.first_chunk_mut() {
+                    Some(place) => *place = rounded,
+                    None => place.copy_from_slice(&rounded[..place.len()]),
+                }
             }
-            if !rest.is_empty() {
-                let mut last = [0; LANES];
-                simd.to_bfloat16(simd.load_partial(rest, 0.0), &mut last);
-                // Sixteen columns rounded up to pairs: a rest that fills a whole vector of halves lies in `places`.
-                let start = vectors.len() * LANES;
-                let place = if rest_place.is_empty() { &mut halves[start..] } else { rest_place };
-                let length = place.len();
-                place.copy_from_slice(&last[..length]);
+            if let Some(beyond) = halves.get_mut(columns.next_multiple_of(LANES)..) {
+                beyond.fill(0);
             }
+        }
+    }
+}
+
+/// Puts rows of words, `[rows, depth * 16]`, into the order of [`Tiles`](crate::simd::Tiles), with rows of zeros up to an even number
+/// of row blocks.
+pub(super) fn tile_order(groups: &[u32], depth: usize, lines: &mut Vec<Lane<u32>>) {
+    let rows = groups.len() / (depth * TILE).max(1);
+    lines.clear();
+    lines.resize(rows.next_multiple_of(2 * TILE) * depth, Lane::ZERO_WORDS);
+    for (row, words) in groups.chunks_exact((depth * TILE).max(1)).enumerate() {
+        let block = &mut lines[row / TILE * depth * TILE..][..depth * TILE];
+        for (tile, words) in block.chunks_exact_mut(TILE).zip(words.as_chunks::<LANES>().0) {
+            tile[row % TILE].0 = *words;
         }
     }
 }
@@ -46,7 +69,9 @@ impl DotKernel for RoundRows<'_> {
 pub(super) struct QuantizeRows<'a> {
     pub(super) rows: &'a [f32],
     pub(super) columns: usize,
-    /// Becomes `[rows, columns / 4 rounded up]`.
+    /// Words of a quantized row, at least a quarter of `columns`.
+    pub(super) depth: usize,
+    /// Becomes `[rows, depth]`.
     pub(super) groups: &'a mut Vec<u32>,
     /// Becomes one a row.
     pub(super) ranges: &'a mut Vec<RowRange>,
@@ -56,8 +81,7 @@ impl DotKernel for QuantizeRows<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Dots>(self, simd: S) {
-        let Self { rows, columns, groups, ranges } = self;
-        let depth = columns.div_ceil(4);
+        let Self { rows, columns, depth, groups, ranges } = self;
         groups.resize(rows.len() / columns.max(1) * depth, 0);
         ranges.clear();
         for (row, groups) in rows.chunks_exact(columns.max(1)).zip(groups.chunks_exact_mut(depth.max(1))) {
@@ -83,17 +107,21 @@ fn quantize_row<S: Dots>(simd: S, row: &[f32], bytes: &mut [u8]) -> RowRange {
     let zero_point = (-least * inverse).round_ties_even().clamp(0.0, 255.0);
 
     let (steps, shift) = (simd.splat(inverse), simd.splat(zero_point));
-    let (places, rest_place) = bytes.as_chunks_mut::<LANES>();
-    for (values, place) in vectors.iter().zip(&mut *places) {
-        simd.to_bytes(quantize(simd, simd.load(values), steps, shift), place);
+    for (values, place) in row.chunks(LANES).zip(bytes.chunks_mut(LANES)) {
+        let mut quantized = [0; LANES];
+        let vector = match values.first_chunk() {
+            Some(values) => simd.load(values),
+            None => simd.load_partial(values, 0.0),
+        };
+        simd.to_bytes(quantize(simd, vector, steps, shift), &mut quantized);
+        quantized[values.len()..].fill(0);
+        match place.first_chunk_mut() {
+            Some(place) => *place = quantized,
+            None => place.copy_from_slice(&quantized[..place.len()]),
+        }
     }
-    if !rest.is_empty() {
-        let mut end = [0; LANES];
-        simd.to_bytes(quantize(simd, simd.load_partial(rest, 0.0), steps, shift), &mut end);
-        end[rest.len()..].fill(0);
-        let place = places.get_mut(vectors.len()).map_or(rest_place, |place| &mut place[..]);
-        let length = place.len();
-        place.copy_from_slice(&end[..length]);
+    if let Some(beyond) = bytes.get_mut(row.len().next_multiple_of(LANES)..) {
+        beyond.fill(0);
     }
     RowRange { scale, zero_point: zero_point as i32 }
 }

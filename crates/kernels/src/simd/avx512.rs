@@ -7,7 +7,8 @@ use std::arch::x86_64::{
     _mm512_roundscale_ps, _mm512_set1_epi32, _mm512_set1_ps, _mm512_slli_epi32, _mm512_storeu_ps, _mm512_sub_ps,
 };
 
-use super::{DotKernel, Kernel, Simd};
+use super::amx::Amx;
+use super::{DotKernel, Kernel, Simd, TileKernel};
 use crate::lane::LANES;
 
 /// `EXTENSIONS` of [`Avx512`]: none, VNNI, and VNNI with BF16.
@@ -153,4 +154,15 @@ pub(crate) unsafe fn call_vnni<K: DotKernel>(kernel: K) -> K::Output {
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512bf16,avx2,fma")]
 pub(crate) unsafe fn call_bf16<K: DotKernel>(kernel: K) -> K::Output {
     kernel.run(Avx512::<BF16> { _proof: () })
+}
+
+/// Runs a kernel of tile products with AVX-512, VNNI and BF16 enabled and this thread's tiles configured.
+///
+/// # Safety
+/// The processor has the features named here, and [`super::amx::is_detected`] has returned true.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512bf16,avx2,fma")]
+pub(crate) unsafe fn call_amx<K: TileKernel>(kernel: K) -> K::Output {
+    // SAFETY: by this function's contract.
+    let tiles = unsafe { Amx::configure() };
+    kernel.run(Avx512::<BF16> { _proof: () }, tiles)
 }

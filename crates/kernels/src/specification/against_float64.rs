@@ -9,8 +9,8 @@ use crate::{
 };
 
 fn levels() -> Vec<Level> {
-    let mut levels = Level::available();
-    levels.push(Level::specification());
+    let mut levels = super::fused_levels();
+    levels.extend([Level::scalar(), Level::specification()]);
     levels
 }
 

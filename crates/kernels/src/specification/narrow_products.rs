@@ -2,30 +2,35 @@
 
 use proptest::prelude::*;
 
+use super::Numbers;
 use super::same_bits::{compare, values};
-use super::{Numbers, fused_levels};
 use crate::bfloat16::{bfloat16_bits, bfloat16_value};
 use crate::{Activation, Format, Level, LinearScratch, OutputColumns, PackedMatrix, linear};
 
 const NARROW: [Format; 2] = [Format::Bfloat16, Format::Int8];
 
+/// All levels, the emulated tiles among them.
+fn every_level() -> Vec<Level> {
+    Level::available().into_iter().chain([Level::emulated_tiles()]).collect()
+}
+
 /// One layer's inputs.
 #[derive(Clone, Debug)]
-struct Layer {
-    depth: usize,
-    features: usize,
-    input: Vec<f32>,
-    weight: Vec<f32>,
-    bias: Vec<f32>,
+pub(super) struct Layer {
+    pub(super) depth: usize,
+    pub(super) features: usize,
+    pub(super) input: Vec<f32>,
+    pub(super) weight: Vec<f32>,
+    pub(super) bias: Vec<f32>,
 }
 
 impl Layer {
-    fn random(numbers: &mut Numbers, rows: usize, depth: usize, features: usize) -> Self {
+    pub(super) fn random(numbers: &mut Numbers, rows: usize, depth: usize, features: usize) -> Self {
         let (input, weight) = (numbers.take(rows * depth), numbers.take(features * depth));
         Self { depth, features, input, weight, bias: numbers.take(features) }
     }
 
-    fn run(&self, level: Level, format: Format, activation: Activation) -> Vec<f32> {
+    pub(super) fn run(&self, level: Level, format: Format, activation: Activation) -> Vec<f32> {
         let packed = PackedMatrix::pack(level, format, &self.weight, self.features, self.depth);
         let mut output = vec![0.0; self.input.len() / self.depth * self.features];
         let mut scratch = LinearScratch::default();
@@ -42,7 +47,7 @@ impl Layer {
     }
 }
 
-fn layers() -> impl Strategy<Value = Layer> {
+pub(super) fn layers() -> impl Strategy<Value = Layer> {
     let sizes = (1usize..28, 1usize..70, 1usize..80);
     sizes.prop_flat_map(|(rows, depth, features)| {
         let weight = prop::collection::vec(
@@ -86,7 +91,7 @@ fn long_sums_do_not_depend_on_blocks() {
 #[test]
 fn a_row_stands_alone() {
     let layer = Layer::random(&mut Numbers(17), 29, 75, 100);
-    for level in Level::available() {
+    for level in every_level() {
         for format in NARROW {
             let together = layer.run(level, format, Activation::Gelu);
             for (row, together) in layer.input.chunks(layer.depth).zip(together.chunks(layer.features)) {
@@ -112,7 +117,7 @@ fn bfloat16_rounds_operands_only() {
             .map(|(weights, bias)| f64::from(*bias) + row.iter().zip(weights).map(|(a, b)| a * b).sum::<f64>())
     });
     let expected: Vec<f64> = expected.collect();
-    for level in Level::available() {
+    for level in every_level() {
         for (expected, found) in expected.iter().zip(layer.run(level, Format::Bfloat16, Activation::Identity)) {
             assert!((expected - f64::from(found)).abs() < 3e-3, "{level:?}: {expected} and {found}");
         }
@@ -124,7 +129,7 @@ fn bfloat16_rounds_operands_only() {
 #[test]
 fn int8_errs_by_half_a_step_of_each_operand() {
     let layer = Layer::random(&mut Numbers(29), 9, 130, 40);
-    for level in Level::available() {
+    for level in every_level() {
         let found = layer.run(level, Format::Int8, Activation::Identity);
         for (row, found) in layer.input.chunks(layer.depth).zip(found.chunks(layer.features)) {
             let (least, most) = row.iter().fold((0.0_f32, 0.0_f32), |(least, most), x| (least.min(*x), most.max(*x)));
@@ -151,7 +156,10 @@ fn int8_rows_without_a_range() {
     input[37 + 4] = f32::NAN;
     input[2 * 37 + 36] = f32::INFINITY;
     let layer = Layer { input, ..layer };
-    for level in fused_levels() {
+    for level in every_level() {
+        if level == Level::scalar() {
+            continue;
+        }
         let found = layer.run(level, Format::Int8, Activation::Identity);
         assert_eq!(found[..5], layer.bias[..], "{level:?}");
         assert!(found[5..].iter().all(|value| value.is_nan()), "{level:?}: {found:?}");
