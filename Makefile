@@ -6,6 +6,7 @@ SHELL := bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PEERS := .venv-peers
 NEXTEST_VERSION := 0.9.143
 
 # .venv/bin first: cargo finds cargo-nextest there where it had to be installed. ~/.cargo/bin is where rustup puts cargo.
@@ -14,7 +15,7 @@ unexport VIRTUAL_ENV CONDA_PREFIX PYTHONHOME PYTHONPATH
 
 .PHONY: help
 help: ## List the targets
-	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do printf '  make %-8s %s\n' "$$name" "$$text"; done
+	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do printf '  make %-11s %s\n' "$$name" "$$text"; done
 
 .PHONY: demo
 demo: build ## Encode real biomedical sentences and search them
@@ -34,6 +35,14 @@ test: build cargo-nextest ## Run every check: Rust and Python tests, lints, form
 .PHONY: bench
 bench: build ## Time encoding with all-MiniLM-L6-v2 and check the vectors
 	$(BIN)/python benches/encode.py
+
+.PHONY: bench-peers
+bench-peers: build $(PEERS)/ready ## Time encoding beside other engines, in turn with them (ARGS="--help"; needs ../shared/data)
+	$(BIN)/python benches/peers/compare.py $(ARGS)
+
+.PHONY: bench-threads
+bench-threads: build ## Time one thread, two threads, two callers, and one core alone
+	$(BIN)/python benches/threads.py
 
 .PHONY: quality
 quality: build ## Reproduce the published PubMedQA and SciFact figures (needs ../shared/data)
@@ -59,7 +68,7 @@ build: $(VENV)/ready ## Compile the native module and install corten into .venv,
 
 .PHONY: clean
 clean: ## Remove everything that was built
-	rm -rf .venv target dist python/corten/_native*.so .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-peers target dist python/corten/_native*.so .mypy_cache .pytest_cache .ruff_cache
 	find python tests examples benches -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: rust
@@ -76,6 +85,12 @@ $(VENV)/ready: pyproject.toml | rust python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
 	$(BIN)/python -m pip install --quiet --group build --group lint --group test
 	$(BIN)/python -m pip install --quiet --no-deps --group demo
+	touch $@
+
+# The peers' own environment: some gigabytes, for torch's sake.
+$(PEERS)/ready: benches/peers/requirements.txt | python
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	touch $@
 
 .PHONY: cargo-nextest
