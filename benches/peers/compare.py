@@ -73,12 +73,12 @@ def prepare(options: argparse.Namespace) -> Path:
 def held_to(level: str, engines: list[str]) -> list[str]:
     """The engines that can be held to a level: of the peers those with a switch, in the dtypes it has products for."""
     held = peers_level(level) is not None
-    low = not any(extension in level for extension in ("bf16", "vnni"))
+    no_bfloat16 = "bf16" not in level
     return [
         engine
         for engine in engines
         if library(engine) == "corten"
-        or (held and library(engine) != "onnxruntime" and not (low and dtype(engine) == "bfloat16"))
+        or (held and library(engine) != "onnxruntime" and not (no_bfloat16 and dtype(engine) == "bfloat16"))
     ]
 
 

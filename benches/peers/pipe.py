@@ -94,9 +94,9 @@ def peers_level(level: str) -> dict[str, str] | None:
         names = {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2", "MKL_ENABLE_INSTRUCTIONS": "AVX2"}
         return names | {"CT2_FORCE_CPU_ISA": "AVX2"}
     if level.startswith("avx512"):
-        wider = any(extension in level for extension in ("bf16", "vnni"))
+        suffix = next((suffix for suffix in ("BF16", "VNNI") if suffix.lower() in level), "")
         return {
-            "ONEDNN_MAX_CPU_ISA": "AVX512_CORE_BF16" if wider else "AVX512_CORE",
+            "ONEDNN_MAX_CPU_ISA": f"AVX512_CORE_{suffix}".rstrip("_"),
             "MKL_ENABLE_INSTRUCTIONS": "AVX512",
             "CT2_FORCE_CPU_ISA": "AVX512",
         }

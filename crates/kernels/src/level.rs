@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::OnceLock;
 
+#[cfg(target_arch = "aarch64")]
+use crate::simd::neon;
 use crate::simd::{DotKernel, Kernel, TileKernel, scalar};
 #[cfg(target_arch = "x86_64")]
 use crate::simd::{amx, avx2, avx512};
@@ -33,6 +35,8 @@ enum Kind {
     Avx512Bf16,
     #[cfg(target_arch = "x86_64")]
     Amx,
+    #[cfg(target_arch = "aarch64")]
+    Neon,
 }
 
 /// `CORTEN_CPU_LEVEL` names no level that this processor has.
@@ -66,7 +70,10 @@ impl Level {
     /// Every level this processor has, lowest first.
     #[must_use]
     pub fn available() -> Vec<Self> {
-        #[cfg_attr(not(target_arch = "x86_64"), expect(unused_mut, reason = "x86-64 adds levels"))]
+        #[cfg_attr(
+            not(any(target_arch = "x86_64", target_arch = "aarch64")),
+            expect(unused_mut, reason = "the others add levels")
+        )]
         let mut levels = vec![Self::scalar()];
         #[cfg(target_arch = "x86_64")]
         if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
@@ -87,6 +94,10 @@ impl Level {
                     }
                 }
             }
+        }
+        #[cfg(target_arch = "aarch64")]
+        if std::arch::is_aarch64_feature_detected!("neon") {
+            levels.push(Self(Kind::Neon));
         }
         levels
     }
@@ -124,7 +135,7 @@ impl Level {
         })
     }
 
-    /// `scalar`, `avx2`, `avx512`, `avx512_vnni`, `avx512_bf16` or `amx`.
+    /// `scalar`, `avx2`, `avx512`, `avx512_vnni`, `avx512_bf16` or `amx`; on aarch64 `scalar` or `neon`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self.0 {
@@ -143,6 +154,8 @@ impl Level {
             Kind::Avx512Bf16 => "avx512_bf16",
             #[cfg(target_arch = "x86_64")]
             Kind::Amx => "amx",
+            #[cfg(target_arch = "aarch64")]
+            Kind::Neon => "neon",
         }
     }
 
@@ -181,6 +194,9 @@ impl Level {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: a `Level` of these kinds is made only in `available`, which has seen AVX-512 F, BW, DQ and VL.
             Kind::Avx512 | Kind::Avx512Vnni | Kind::Avx512Bf16 | Kind::Amx => unsafe { avx512::call(kernel) },
+            #[cfg(target_arch = "aarch64")]
+            // SAFETY: a `Level` of this kind is made only in `available`, which has seen NEON.
+            Kind::Neon => unsafe { neon::call(kernel) },
         }
     }
 
@@ -204,6 +220,9 @@ impl Level {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: a `Level` of these kinds is made only in `available`, which has seen those, VNNI and BF16.
             Kind::Avx512Bf16 | Kind::Amx => unsafe { avx512::call_bf16(kernel) },
+            #[cfg(target_arch = "aarch64")]
+            // SAFETY: a `Level` of this kind is made only in `available`, which has seen NEON.
+            Kind::Neon => unsafe { neon::call_dots(kernel) },
         }
     }
 

@@ -14,6 +14,10 @@ pub(crate) mod avx512;
 #[cfg(target_arch = "x86_64")]
 mod avx512_dots;
 mod dots;
+#[cfg(target_arch = "aarch64")]
+pub(crate) mod neon;
+#[cfg(target_arch = "aarch64")]
+mod neon_dots;
 pub(crate) mod scalar;
 mod scalar_dots;
 mod tiles;
