@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast, overload
 
 from corten._native import Encoder as NativeEncoder
+from corten._native import cpu_info
 from corten.arguments import check_device, check_encode_arguments, positive_integer, signature_of
 from corten.hub import model_folder
 from corten.progress import progress_bar
@@ -89,6 +90,9 @@ class Encoder:
             local_files_only=local_files_only,
         )
         self._native = NativeEncoder(self._folder, threads=threads, dtype=dtype)
+        logger.info(
+            "%s: dtype %s, CPU level %s, threads %d", self._folder, self.dtype, cpu_info()["level"], self.threads
+        )
         self.prompts: dict[str, str] = {**self._native.prompts, **(prompts or {})}
         self.default_prompt_name = default_prompt_name or self._native.default_prompt_name
         if self.default_prompt_name is not None:
