@@ -15,7 +15,7 @@ unexport VIRTUAL_ENV CONDA_PREFIX PYTHONHOME PYTHONPATH
 
 .PHONY: help
 help: ## List the targets
-	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do printf '  make %-11s %s\n' "$$name" "$$text"; done
+	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
 
 .PHONY: demo
 demo: build ## Encode real biomedical sentences and search them
@@ -35,6 +35,14 @@ test: build cargo-nextest ## Run every check: Rust and Python tests, lints, form
 .PHONY: bench
 bench: build ## Time encoding with all-MiniLM-L6-v2 and check the vectors
 	$(BIN)/python benches/encode.py
+
+.PHONY: bench-encode
+bench-encode: build ## Time encode() under pytest-benchmark, to compare versions
+	$(BIN)/python -m pytest benches/test_encode_speed.py
+
+.PHONY: bench-kernels
+bench-kernels: rust ## Time each kernel on one core, and its share of the measured peak
+	cargo bench -p kernels --locked
 
 .PHONY: bench-peers
 bench-peers: build $(PEERS)/ready ## Time encoding beside other engines, in turn with them (ARGS="--help"; needs ../shared/data)
@@ -83,7 +91,7 @@ python:
 $(VENV)/ready: pyproject.toml | rust python
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --group build --group lint --group test
+	$(BIN)/python -m pip install --quiet --group build --group lint --group test --group bench
 	$(BIN)/python -m pip install --quiet --no-deps --group demo
 	touch $@
 
