@@ -90,9 +90,8 @@ class Encoder:
             local_files_only=local_files_only,
         )
         self._native = NativeEncoder(self._folder, threads=threads, dtype=dtype)
-        logger.info(
-            "%s: dtype %s, CPU level %s, threads %d", self._folder, self.dtype, cpu_info()["level"], self.threads
-        )
+        level = cpu_info()["level"]
+        logger.info("%s: dtype %s, CPU level %s, threads %d", self._folder, self.dtype, level, self.threads)
         self.prompts: dict[str, str] = {**self._native.prompts, **(prompts or {})}
         self.default_prompt_name = default_prompt_name or self._native.default_prompt_name
         if self.default_prompt_name is not None:

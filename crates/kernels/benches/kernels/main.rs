@@ -1,7 +1,7 @@
 //! The kernels alone, on one core, at the level that `CORTEN_CPU_LEVEL` names or else the highest: `make bench-kernels`.
 //!
-//! Every result is held against arithmetic in float64 before it is timed. For products and attention the last lines say what share
-//! they reach of the float32 peak, which is measured by a loop of multiply-adds in registers.
+//! Every result is held against arithmetic in float64 before it is timed. For products and attention the last lines say what
+//! share they reach of the peak, which is measured by a loop of multiply-adds in registers.
 #![expect(
     clippy::cast_precision_loss,
     clippy::expect_used,

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, BenchmarkId, Criterion, Throughput};
-use kernels::Level;
+use kernels::{Format, Level};
 
 use crate::peak;
 
@@ -47,16 +47,16 @@ impl<'a> Bench<'a> {
         }
     }
 
-    /// Ends a group of products: one line each with the share of the float32 peak of one core, measured before and after.
-    pub(crate) fn finish_with_shares(self) {
+    /// Ends a group of products: one line each with the share of what one core can do at most, measured now.
+    pub(crate) fn finish_with_shares(self, format: Format) {
         if self.best.is_empty() {
             return; // another group was asked for
         }
-        let peak = peak::float32(self.level);
-        println!("\nfloat32 peak of one core at level {}: {:.1} GFLOP/s", self.level.name(), peak / 1e9);
+        let (loop_of, peak) = peak::of(self.level, format);
+        println!("\npeak of one core, a loop of {loop_of}: {:.1} G/s", peak / 1e9);
         for (name, flop, time) in &self.best {
             let rate = *flop as f64 / time.as_secs_f64();
-            println!("  {name:36} {:8.1} GFLOP/s {:5.1} % of the peak", rate / 1e9, 100.0 * rate / peak);
+            println!("  {name:36} {:8.1} G/s {:5.1} % of the peak", rate / 1e9, 100.0 * rate / peak);
         }
         self.group.finish();
     }

@@ -2,8 +2,8 @@
 
 use criterion::Criterion;
 use kernels::{
-    Activation, AttentionScratch, AttentionShape, LayerNorm, Level, PoolingMode, activate, add_layer_norm, attention,
-    pool,
+    Activation, AttentionScratch, AttentionShape, Format, LayerNorm, Level, PoolingMode, activate, add_layer_norm,
+    attention, pool,
 };
 
 use crate::numbers::Numbers;
@@ -34,7 +34,7 @@ pub(crate) fn attentions(criterion: &mut Criterion, level: Level) {
             });
         }
     }
-    bench.finish_with_shares();
+    bench.finish_with_shares(Format::Float32);
 }
 
 /// The last token's row against softmax in float64.

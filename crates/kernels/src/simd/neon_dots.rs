@@ -74,10 +74,11 @@ impl Dots for Neon {
     }
     #[inline(always)]
     fn dot_int8(self, sums: Self::Words, a: Self::Words, b: Self::Words) -> Self::Words {
-        quarters(
+        let products = quarters(
             #[inline(always)]
-            |i| intrinsic!(vaddq_u32(sums[i], vreinterpretq_u32_s32(products_of_bytes(a[i], b[i])))),
-        )
+            |i| intrinsic!(vreinterpretq_u32_s32(products_of_bytes(a[i], b[i]))),
+        );
+        self.add_words(sums, products)
     }
 }
 
