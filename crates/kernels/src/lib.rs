@@ -34,6 +34,7 @@ mod simd;
     reason = "tests of arithmetic"
 )]
 mod specification;
+mod term_weights;
 mod tile;
 
 pub use activation::{Activation, activate};
@@ -45,3 +46,4 @@ pub use linear::{LinearScratch, OutputColumns, linear};
 pub use normalize::l2_normalize;
 pub use packed_matrix::{Format, PackedMatrix};
 pub use pooling::{PoolingMode, pool};
+pub use term_weights::{DecoderInput, TermFormula, TermPooling, TextRows, term_weights};

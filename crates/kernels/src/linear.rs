@@ -14,7 +14,8 @@ use crate::packed_matrix::{FLOAT32_PARTS, PackedMatrix, Panels, TilePanels};
 use crate::simd::TILE;
 use float_sums::{Bfloat16Linear, Float32Linear, FloatSums};
 use integer_sums::IntegerSums;
-use rounded_rows::{QuantizeRows, RoundRows, tile_order};
+pub(crate) use rounded_rows::RoundRows;
+use rounded_rows::{QuantizeRows, tile_order};
 use tile_blocks::TileBlocks;
 
 /// Working memory of [`linear`], kept between calls: the rounded input.

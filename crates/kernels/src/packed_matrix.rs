@@ -89,11 +89,34 @@ impl PackedMatrix {
     /// Packs `weight`, `[output_features, input_features]` row-major, as `torch.nn.Linear` stores it.
     #[must_use]
     pub fn pack(level: Level, format: Format, weight: &[f32], output_features: usize, input_features: usize) -> Self {
+        Self::pack_for(level, level.has_tiles(), format, weight, output_features, input_features)
+    }
+
+    /// [`PackedMatrix::pack`] without matrix tiles where the level has some, for kernels that need the sums in registers.
+    #[must_use]
+    pub fn pack_panels(
+        level: Level,
+        format: Format,
+        weight: &[f32],
+        output_features: usize,
+        input_features: usize,
+    ) -> Self {
+        Self::pack_for(level, false, format, weight, output_features, input_features)
+    }
+
+    fn pack_for(
+        level: Level,
+        tiles: bool,
+        format: Format,
+        weight: &[f32],
+        output_features: usize,
+        input_features: usize,
+    ) -> Self {
         assert_eq!(weight.len(), output_features * input_features, "weight of [output, input] features");
-        let panel_vectors = if level.has_tiles() { BLOCK / LANES } else { level.run(PanelVectors) };
-        let shape = Shape { tiles: level.has_tiles(), panel_vectors, input_features, output_features };
+        let panel_vectors = if tiles { BLOCK / LANES } else { level.run(PanelVectors) };
+        let shape = Shape { tiles, panel_vectors, input_features, output_features };
         let pair = |_, [low, high]: [f32; 2]| u32::from(bfloat16_bits(low)) | u32::from(bfloat16_bits(high)) << 16;
-        let panels = match (format, level.has_tiles()) {
+        let panels = match (format, tiles) {
             (Format::Float32, false) => Panels::Float32(shape.pack::<1, f32>(weight, Lane::ZERO, |_, [value]| value)),
             (Format::Float32, true) => {
                 let rest = |value: f32| value - bfloat16_value(bfloat16_bits(value));

@@ -56,6 +56,8 @@ pub(crate) trait Simd: Copy {
     fn round(self, a: Self::Vector) -> Self::Vector;
     /// `2^n` for whole `n` in -126 to 127, by its exponent bits. Other lanes are unspecified.
     fn exp2_whole(self, n: Self::Vector) -> Self::Vector;
+    /// The whole `n` with `2^n <= a < 2^(n + 1)` for positive, normal, finite `a`. Other lanes are unspecified.
+    fn exponent(self, a: Self::Vector) -> Self::Vector;
     /// `if a < b { then } else { otherwise }` in each lane.
     fn select_less(self, a: Self::Vector, b: Self::Vector, then: Self::Vector, otherwise: Self::Vector)
     -> Self::Vector;

@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
-use candle_core::{Error, Result};
+use candle_core::{CpuStorage, CustomOp1, Error, Layout, Result, Shape, Tensor};
+use kernels::Level;
+use rayon::prelude::*;
+
+use crate::rows::{matrix, result, values_per_task};
 
 /// Layer normalisation over rows of `weight.len()` values, shared between operations.
 #[derive(Clone, Debug)]
@@ -33,7 +37,34 @@ impl LayerNorm {
         self.weight.len()
     }
 
+    /// Normalises each row of `[rows, columns]`.
+    ///
+    /// # Errors
+    /// `x` has another shape or type.
+    pub fn forward(&self, level: Level, x: &Tensor) -> Result<Tensor> {
+        x.apply_op1_no_bwd(&Forward { norm: self, level })
+    }
+
     pub(crate) fn view(&self) -> kernels::LayerNorm<'_> {
         kernels::LayerNorm { weight: &self.weight, bias: &self.bias, epsilon: self.epsilon }
+    }
+}
+
+struct Forward<'a> {
+    norm: &'a LayerNorm,
+    level: Level,
+}
+
+impl CustomOp1 for Forward<'_> {
+    fn name(&self) -> &'static str {
+        "layer-norm"
+    }
+
+    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let columns = self.norm.columns();
+        let mut rows = matrix(storage, layout, columns, self.name())?.to_vec();
+        rows.par_chunks_mut(values_per_task(columns))
+            .for_each(|rows| kernels::layer_norm(self.level, self.norm.view(), rows));
+        Ok(result(rows, columns))
     }
 }

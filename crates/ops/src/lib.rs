@@ -15,12 +15,14 @@ mod normalize;
 mod pooling;
 mod ragged_batch;
 mod rows;
+mod term_weights;
 
 pub use attention::Attention;
 pub use embedding::Embedding;
-pub use kernels::{Activation, Format, Level, LevelError, PoolingMode, l2_normalize};
+pub use kernels::{Activation, Format, Level, LevelError, PoolingMode, TermFormula, TermPooling, l2_normalize};
 pub use layer_norm::LayerNorm;
 pub use linear::Linear;
 pub use normalize::normalize;
 pub use pooling::Pooling;
 pub use ragged_batch::{RaggedBatch, RaggedBatchError};
+pub use term_weights::TermWeights;

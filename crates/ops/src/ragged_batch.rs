@@ -61,6 +61,11 @@ impl RaggedBatch {
         }
     }
 
+    /// The text of each token.
+    pub(crate) fn text_of_token(&self) -> Vec<u32> {
+        (0_u32..).zip(self.text_ranges()).flat_map(|(text, range)| std::iter::repeat_n(text, range.len())).collect()
+    }
+
     /// The tokens of each text, in order.
     #[must_use]
     pub fn text_ranges(&self) -> impl ExactSizeIterator<Item = Range<usize>> + '_ {
@@ -78,6 +83,7 @@ mod tests {
         assert_eq!((batch.texts(), batch.tokens()), (2, 3));
         assert_eq!(batch.text_ranges().collect::<Vec<_>>(), [0..1, 1..3]);
         assert_eq!((batch.text_range(1), batch.text_range(2)), (1..3, 0..0));
+        assert_eq!(batch.text_of_token(), [0, 1, 1]);
         assert_eq!(RaggedBatch::new(vec![], vec![0]).unwrap().texts(), 0);
     }
 

@@ -3,7 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use candle_core::{Device, Tensor};
-use ops::{Activation, Attention, Embedding, Format, LayerNorm, Level, Linear, Pooling, PoolingMode, RaggedBatch};
+use ops::{
+    Activation, Attention, Embedding, Format, LayerNorm, Level, Linear, Pooling, PoolingMode, RaggedBatch, TermFormula,
+    TermPooling, TermWeights,
+};
 
 /// Values in -1 to 1 that repeat only after 65,537.
 fn numbers(count: usize, seed: usize) -> Vec<f32> {
@@ -109,4 +112,51 @@ fn ids_lengths_and_shapes_beyond_the_tables_are_errors() {
     assert!(LayerNorm::new(vec![1.0], vec![], 1e-12).is_err());
     assert!(Attention::new(level, 0, 4).is_err());
     assert!(Pooling::new(vec![]).is_err());
+}
+
+/// The terms are split over threads, and a text's weights are the same alone.
+#[test]
+fn term_weights_alone_and_together() {
+    let (depth, terms) = (40, 1300);
+    let level = Level::detected();
+    let lengths = [1_u32, 30, 7, 400];
+    let hidden = matrix(438, depth, 1);
+    let batch = |lengths: &[u32]| {
+        let ends = lengths.iter().scan(0, |end, length| {
+            *end += length;
+            Some(*end)
+        });
+        let tokens = lengths.iter().sum::<u32>() as usize;
+        RaggedBatch::new(vec![0; tokens], std::iter::once(0).chain(ends).collect()).unwrap()
+    };
+    for pooling in [TermPooling::Max, TermPooling::Sum] {
+        let formula = TermFormula { pooling, twice: false };
+        let layer =
+            TermWeights::new(level, Format::Bfloat16, &numbers(terms * depth, 2), numbers(terms, 3), depth, formula)
+                .unwrap();
+        assert_eq!(layer.terms(), terms);
+        let together = same_with_any_threads(|| layer.forward(&hidden, &batch(&lengths)).unwrap());
+        let mut first = 0;
+        for (length, row) in lengths.iter().zip(together.chunks(terms)) {
+            let alone = hidden.narrow(0, first, *length as usize).unwrap().contiguous().unwrap();
+            first += *length as usize;
+            assert_eq!(same_with_any_threads(|| layer.forward(&alone, &batch(&[*length])).unwrap()), row);
+        }
+        let error = layer.forward(&hidden, &batch(&[400])).unwrap_err().to_string();
+        assert!(error.contains("expected 400 rows, found 438"), "{error}");
+    }
+}
+
+#[test]
+fn layer_norm_of_rows() {
+    let norm = LayerNorm::new(numbers(70, 1), numbers(70, 2), 1e-12).unwrap();
+    let (rows, level) = (matrix(3000, 70, 3), Level::detected());
+    let bits = same_with_any_threads(|| norm.forward(level, &rows).unwrap());
+    let zeros = Tensor::zeros((3000, 70), candle_core::DType::F32, &Device::Cpu).unwrap();
+    let identity = Linear::new(level, Format::Float32, &identity(70), &[0.0; 70], 70).unwrap();
+    assert_eq!(bits, values(&identity.forward_add_norm(&rows, &zeros, &norm).unwrap()));
+}
+
+fn identity(size: usize) -> Vec<f32> {
+    (0..size * size).map(|i| if i % (size + 1) == 0 { 1.0 } else { 0.0 }).collect()
 }

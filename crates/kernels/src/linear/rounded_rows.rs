@@ -6,15 +6,15 @@ use crate::lane::{LANES, Lane};
 use crate::simd::{DotKernel, Dots, TILE};
 
 /// Rounds rows of float32 to bfloat16, two to a word.
-pub(super) struct RoundRows<'a> {
-    pub(super) rows: &'a [f32],
-    pub(super) columns: usize,
+pub(crate) struct RoundRows<'a> {
+    pub(crate) rows: &'a [f32],
+    pub(crate) columns: usize,
     /// Words of a rounded row, at least half of `columns`; zero beyond the last column.
-    pub(super) depth: usize,
+    pub(crate) depth: usize,
     /// Becomes `[rows, depth]`.
-    pub(super) groups: &'a mut Vec<u32>,
+    pub(crate) groups: &'a mut Vec<u32>,
     /// How often to take away what is rounded, and round the rest: 0 gives `bfloat16(x)`, 1 `bfloat16(x - bfloat16(x))`.
-    pub(super) part: usize,
+    pub(crate) part: usize,
 }
 
 impl DotKernel for RoundRows<'_> {

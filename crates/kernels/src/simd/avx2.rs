@@ -2,9 +2,10 @@
 
 use std::arch::x86_64::{
     __m256, _CMP_LT_OQ, _MM_FROUND_NO_EXC, _MM_FROUND_TO_NEAREST_INT, _mm256_add_epi32, _mm256_add_ps,
-    _mm256_blendv_ps, _mm256_castsi256_ps, _mm256_cmp_ps, _mm256_cvtps_epi32, _mm256_div_ps, _mm256_fmadd_ps,
-    _mm256_loadu_ps, _mm256_max_ps, _mm256_min_ps, _mm256_mul_ps, _mm256_round_ps, _mm256_set1_epi32, _mm256_set1_ps,
-    _mm256_slli_epi32, _mm256_storeu_ps, _mm256_sub_ps,
+    _mm256_blendv_ps, _mm256_castps_si256, _mm256_castsi256_ps, _mm256_cmp_ps, _mm256_cvtepi32_ps, _mm256_cvtps_epi32,
+    _mm256_div_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_max_ps, _mm256_min_ps, _mm256_mul_ps, _mm256_round_ps,
+    _mm256_set1_epi32, _mm256_set1_ps, _mm256_slli_epi32, _mm256_srli_epi32, _mm256_storeu_ps, _mm256_sub_epi32,
+    _mm256_sub_ps,
 };
 
 use super::{DotKernel, Kernel, Simd};
@@ -90,6 +91,10 @@ impl Simd for Avx2 {
         intrinsic!([exponent_bits(n[0]), exponent_bits(n[1])])
     }
     #[inline(always)]
+    fn exponent(self, a: Self::Vector) -> Self::Vector {
+        intrinsic!([exponent_of(a[0]), exponent_of(a[1])])
+    }
+    #[inline(always)]
     fn select_less(
         self,
         a: Self::Vector,
@@ -110,6 +115,14 @@ impl Simd for Avx2 {
 fn exponent_bits(n: __m256) -> __m256 {
     let exponent = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
     _mm256_castsi256_ps(_mm256_slli_epi32::<23>(exponent))
+}
+
+/// The exponents of eight positive numbers, from their bits.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn exponent_of(a: __m256) -> __m256 {
+    let biased = _mm256_srli_epi32::<23>(_mm256_castps_si256(a));
+    _mm256_cvtepi32_ps(_mm256_sub_epi32(biased, _mm256_set1_epi32(127)))
 }
 
 /// Runs a kernel with AVX2 and FMA enabled.

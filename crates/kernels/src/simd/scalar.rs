@@ -72,6 +72,11 @@ impl<const FUSED: bool> Simd for Scalar<FUSED> {
         lanes(|i| f32::from_bits((n[i] as i32).wrapping_add(127).cast_unsigned() << 23))
     }
     #[inline(always)]
+    #[expect(clippy::cast_precision_loss, reason = "eight bits")]
+    fn exponent(self, a: Self::Vector) -> Self::Vector {
+        lanes(|i| ((a[i].to_bits() >> 23).cast_signed() - 127) as f32)
+    }
+    #[inline(always)]
     fn select_less(
         self,
         a: Self::Vector,

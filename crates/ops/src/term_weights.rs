@@ -1,0 +1,107 @@
+//! From the token vectors of a batch to one weight a text and term of the vocabulary.
+
+use std::sync::Arc;
+
+use candle_core::{CpuStorage, CustomOp1, Error, Layout, Result, Shape, Tensor};
+use kernels::{DecoderInput, Format, Level, PackedMatrix, TermFormula, TextRows};
+use rayon::prelude::*;
+
+use crate::ragged_batch::RaggedBatch;
+use crate::rows::{matrix, result};
+
+/// Terms of one task: the parts of the decoder that tasks read are large enough to be streamed, and there are many more tasks
+/// than threads.
+const TERMS_PER_TASK: usize = 512;
+
+/// The decoder of a masked language model and the pooling of its logits over the tokens of a text.
+#[derive(Clone, Debug)]
+pub struct TermWeights {
+    decoder: Arc<PackedMatrix>,
+    bias: Arc<[f32]>,
+    formula: TermFormula,
+}
+
+impl TermWeights {
+    /// `decoder` is `[terms, input_features]`, row-major, and `bias` has one value a term. `format` is float32 or bfloat16.
+    ///
+    /// # Errors
+    /// The lengths do not agree, or the format is another.
+    pub fn new(
+        level: Level,
+        format: Format,
+        decoder: &[f32],
+        bias: Vec<f32>,
+        input_features: usize,
+        formula: TermFormula,
+    ) -> Result<Self> {
+        let terms = bias.len();
+        if terms == 0 || input_features == 0 || Some(decoder.len()) != terms.checked_mul(input_features) {
+            return Err(Error::Msg(format!(
+                "term weights: expected a decoder of [{terms}, {input_features}], found {} values",
+                decoder.len()
+            )));
+        }
+        if format == Format::Int8 {
+            return Err(Error::Msg("term weights: expected a float32 or bfloat16 decoder, found int8".to_owned()));
+        }
+        let decoder = PackedMatrix::pack_panels(level, format, decoder, terms, input_features);
+        Ok(Self { decoder: Arc::new(decoder), bias: bias.into(), formula })
+    }
+
+    /// Columns of the result: the size of the vocabulary.
+    #[must_use]
+    pub fn terms(&self) -> usize {
+        self.decoder.output_features()
+    }
+
+    /// The weights of all terms, zero or more: `[tokens, input_features]` to `[texts, terms]`. A weight is NaN where a
+    /// logit was not finite.
+    ///
+    /// # Errors
+    /// `hidden` has another shape or type.
+    pub fn forward(&self, hidden: &Tensor, batch: &RaggedBatch) -> Result<Tensor> {
+        hidden.apply_op1_no_bwd(&Forward { layer: self, batch })
+    }
+}
+
+struct Forward<'a> {
+    layer: &'a TermWeights,
+    batch: &'a RaggedBatch,
+}
+
+impl CustomOp1 for Forward<'_> {
+    fn name(&self) -> &'static str {
+        "term-weights"
+    }
+
+    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let TermWeights { decoder, bias, formula } = self.layer;
+        let hidden = matrix(storage, layout, decoder.input_features(), self.name())?;
+        if hidden.len() != self.batch.tokens() * decoder.input_features() {
+            let (expected, found) = (self.batch.tokens(), hidden.len() / decoder.input_features());
+            return Err(Error::Msg(format!("term weights: expected {expected} rows, found {found}")));
+        }
+        let (texts, terms) = (self.batch.texts(), decoder.output_features());
+        let text_of_row = self.batch.text_of_token();
+        let per_task = TERMS_PER_TASK.next_multiple_of(decoder.panel_width());
+        let hidden = &DecoderInput::new(decoder, hidden);
+        let parts: Vec<Vec<f32>> = (0..terms.div_ceil(per_task))
+            .into_par_iter()
+            .map(|part| {
+                let range = part * per_task..terms.min((part + 1) * per_task);
+                let mut weights = vec![0.0; texts * range.len()];
+                let tokens = TextRows { hidden, text_of_row: &text_of_row };
+                kernels::term_weights(decoder, bias, *formula, tokens, range, &mut weights);
+                weights
+            })
+            .collect();
+        let mut output = Vec::with_capacity(texts * terms);
+        for text in 0..texts {
+            for part in &parts {
+                let width = part.len() / texts;
+                output.extend_from_slice(&part[text * width..(text + 1) * width]);
+            }
+        }
+        Ok(result(output, terms))
+    }
+}
