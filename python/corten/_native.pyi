@@ -33,6 +33,11 @@ class Encoder:
     @property
     def truncate_dim(self) -> int | None: ...
     @property
+    def is_sparse(self) -> bool: ...
+    @property
+    def max_active_dims(self) -> int | None: ...
+    def vocabulary(self) -> list[str]: ...
+    @property
     def dimension(self) -> int: ...
     @property
     def max_seq_length(self) -> int: ...
@@ -50,6 +55,15 @@ class Encoder:
         truncate_dim: int | None = None,
         progress: Callable[[int], object] | None = None,
     ) -> NDArray[np.float32]: ...
+    def encode_sparse(
+        self,
+        texts: Iterable[str],
+        *,
+        prompt: str | None = None,
+        batch_size: int = 32,
+        max_active_dims: int | None = None,
+        progress: Callable[[int], object] | None = None,
+    ) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]: ...
     def token_embeddings(
         self,
         texts: Iterable[str],

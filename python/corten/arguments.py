@@ -42,6 +42,33 @@ def check_device(device: Any) -> None:
         )
 
 
+def check_dense_arguments(max_active_dims: Any) -> None:
+    """Raises ValueError for arguments that a model of dense vectors does not take."""
+    if max_active_dims is not None:
+        raise ValueError(f"max_active_dims: this model gives dense vectors, found {max_active_dims!r}")
+
+
+def check_sparse_arguments(
+    output_value: Any = "sentence_embedding",
+    precision: Any = None,
+    normalize_embeddings: Any = False,
+    truncate_dim: Any = None,
+) -> None:
+    """Raises ValueError for arguments that a model of sparse vectors does not take."""
+    taken = {
+        "output_value": (output_value, "sentence_embedding"),
+        "precision": (precision or "float32", "float32"),
+        "normalize_embeddings": (bool(normalize_embeddings), False),
+        "truncate_dim": (truncate_dim, None),
+    }
+    for argument, (found, expected) in taken.items():
+        if found != expected:
+            hint = " (hint: max_active_dims keeps the largest values)" if argument == "truncate_dim" else ""
+            raise ValueError(
+                f"{argument}: expected {expected!r}, since this model gives sparse vectors, found {found!r}{hint}"
+            )
+
+
 def check_encode_arguments(output_value: Any, pool: Any, unknown: dict[str, Any]) -> None:
     """Raises ValueError for arguments of `encode` that no model here takes."""
     if unknown:

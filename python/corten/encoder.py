@@ -1,33 +1,41 @@
-"""The Encoder: texts in, numpy float32 vectors out, with the shape of sentence-transformers' SentenceTransformer."""
+"""The Encoder: texts in, vectors out, in the shape of sentence-transformers' SentenceTransformer and SparseEncoder."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Sized
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast, overload
 
 from corten._native import Encoder as NativeEncoder
 from corten._native import cpu_info
-from corten.arguments import check_device, check_encode_arguments, positive_integer, signature_of
+from corten.arguments import (
+    check_dense_arguments,
+    check_device,
+    check_encode_arguments,
+    check_sparse_arguments,
+    signature_of,
+)
+from corten.encoder_settings import EncoderSettings
 from corten.hub import model_folder
 from corten.progress import progress_bar
+from corten.prompts import prompt_named, resolve_prompt
 from corten.quantization import Precision, check_precision, quantize_embeddings
-from corten.similarity import SimilarityName, similarity, similarity_name, similarity_pairwise
+from corten.similarity import SimilarityName, similarity_name
+from corten.sparse_methods import SparseMethods
 from corten.tensor import to_tensor
 
 if TYPE_CHECKING:
     import os
 
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import NDArray
 
 logger = logging.getLogger(__name__)
 
 Texts: TypeAlias = str | Iterable[str]
 
 
-class Encoder:
-    """A sentence-transformers model that turns texts into vectors.
+class Encoder(EncoderSettings, SparseMethods):
+    """A sentence-transformers model that turns texts into vectors: dense arrays, or SparseEmbeddings of a SPLADE model.
 
     Any number of threads may share one Encoder; `encode` runs without the GIL and on all cores. The result for a text
     does not depend, not even in its last bit, on the other texts, `batch_size` or `threads`.
@@ -36,6 +44,7 @@ class Encoder:
         prompts: Prompts by name. "query" and "document" are always there, empty where the model has none.
         default_prompt_name: The prompt `encode` uses where none is given.
         truncate_dim: Vectors are cut to this many dimensions; None keeps them whole.
+        max_active_dims: Sparse vectors keep this many of their largest values; None keeps all.
     """
 
     def __init__(
@@ -52,6 +61,7 @@ class Encoder:
         token: bool | str | None = None,
         trust_remote_code: bool = False,  # noqa: ARG002  see the docstring
         truncate_dim: int | None = None,
+        max_active_dims: int | None = None,
         dtype: str = "float32",
         threads: int | None = None,
     ) -> None:
@@ -69,6 +79,7 @@ class Encoder:
             token: A hub token, or True for the one saved on this machine.
             trust_remote_code: Taken for compatibility: code that comes with a model is never run.
             truncate_dim: Cut vectors to this many dimensions; overrules the model's.
+            max_active_dims: Keep this many of the largest values of sparse vectors; overrules the model's.
             dtype: What the layers' products are computed in. "float32", the default, gives the reference's vectors to
                 rounding error. "bfloat16" and "int8" are faster; their vectors have cosines of at least 0.9999 and
                 0.999 with those. "auto" is "bfloat16" on processors that have instructions for it, else "float32".
@@ -95,9 +106,16 @@ class Encoder:
         self.prompts: dict[str, str] = {**self._native.prompts, **(prompts or {})}
         self.default_prompt_name = default_prompt_name or self._native.default_prompt_name
         if self.default_prompt_name is not None:
-            self._prompt_named(self.default_prompt_name, "default_prompt_name")
+            prompt_named(self.prompts, self.default_prompt_name, "default_prompt_name")
         self._similarity = similarity_name(similarity_fn_name or self._native.similarity_fn_name)
-        self.truncate_dim = self._native.truncate_dim if truncate_dim is None else truncate_dim
+        sparse = self._native.is_sparse
+        self.truncate_dim = self._native.truncate_dim if truncate_dim is None and not sparse else truncate_dim
+        self.max_active_dims = self._native.max_active_dims if max_active_dims is None else max_active_dims
+        if sparse:
+            check_sparse_arguments(truncate_dim=truncate_dim)
+        else:
+            check_dense_arguments(max_active_dims)
+        self._most_active(None)
         self.get_embedding_dimension()  # refuses a truncate_dim out of range now rather than at the first text
 
     @overload
@@ -135,12 +153,17 @@ class Encoder:
         truncate_dim: int | None = None,
         pool: None = None,
         chunk_size: int | None = None,  # noqa: ARG002  it tunes the pool, which is not needed here
+        *,
+        convert_to_sparse_tensor: bool = True,
+        save_to_cpu: bool = False,  # noqa: ARG002  vectors are nowhere else
+        max_active_dims: int | None = None,
         **kwargs: Any,
     ) -> Any:
         """Turns texts into vectors.
 
         The parameters, their order and their defaults are those of sentence-transformers. After the model's own
-        modules a vector is cut to `truncate_dim`, then normalized if asked, then quantized.
+        modules a vector is cut to `truncate_dim`, then normalized if asked, then quantized. A sparse vector is not:
+        of it the `max_active_dims` largest values are kept.
 
         Args:
             sentences: One text, or any iterable of texts (`inputs=` is the same).
@@ -157,12 +180,15 @@ class Encoder:
             truncate_dim: Cut vectors to this many dimensions; overrules the attribute.
             pool: None; a pool of processes is not needed and not taken.
             chunk_size: Without effect.
+            convert_to_sparse_tensor: For a SPLADE model: False gives a dense array (or tensor).
+            save_to_cpu: Without effect.
+            max_active_dims: For a SPLADE model: keep this many of the largest values; overrules the attribute.
             **kwargs: `inputs`; anything else is an error.
 
         Returns:
             float32 `[texts, dim]` in the order of the texts; `[dim]` for one text. No texts at all give `(0, dim)`
             float32, where the reference gives `(0,)` float64, so that the result can always be multiplied, indexed and
-            joined with others.
+            joined with others. A SPLADE model gives SparseEmbeddings `[texts, dim]`, of one row for one text.
 
         Raises:
             TypeError: A text that is not a str.
@@ -173,29 +199,35 @@ class Encoder:
         check_device(device)
         check_precision(precision)
         texts: Iterable[str] = [sentences] if isinstance(sentences, str) else cast("Iterable[str]", sentences)
-        prompt = self._resolve_prompt(prompt, prompt_name)
+        prompt = resolve_prompt(self.prompts, self.default_prompt_name, prompt, prompt_name)
         if show_progress_bar is None:
             show_progress_bar = logger.getEffectiveLevel() in {logging.INFO, logging.DEBUG}
         if show_progress_bar and isinstance(texts, Iterator):
             texts = list(texts)  # a bar should know where it ends
-        result: Any
+        single = isinstance(sentences, str)
         with progress_bar(len(texts) if isinstance(texts, Sized) else None, show=show_progress_bar) as progress:
-            if output_value == "token_embeddings":
-                result = self._native.token_embeddings(texts, prompt=prompt, batch_size=batch_size, progress=progress)
-            else:
-                result = self._native.encode(
-                    texts,
-                    prompt=prompt,
-                    batch_size=batch_size,
-                    normalize=normalize_embeddings,
-                    truncate_dim=self._truncation(truncate_dim),
-                    progress=progress,
+            common: dict[str, Any] = {"prompt": prompt, "batch_size": batch_size, "progress": progress}
+            if self._native.is_sparse:
+                check_sparse_arguments(output_value, precision, normalize_embeddings, truncate_dim or self.truncate_dim)
+                rows = self._native.encode_sparse(texts, max_active_dims=self._most_active(max_active_dims), **common)
+                return self._sparse_result(
+                    self._sparse_embeddings(*rows),
+                    convert_to_tensor=convert_to_tensor,
+                    convert_to_sparse_tensor=convert_to_sparse_tensor,
+                    single=single,
                 )
+            check_dense_arguments(max_active_dims)
+            result: Any
+            if output_value == "token_embeddings":
+                result = self._native.token_embeddings(texts, **common)
+            else:
+                cut = self._truncation(truncate_dim)
+                result = self._native.encode(texts, normalize=normalize_embeddings, truncate_dim=cut, **common)
         if precision not in {None, "float32"}:
             result = quantize_embeddings(result, precision)
         if output_value == "sentence_embedding" and (convert_to_tensor or not convert_to_numpy):
             result = to_tensor(result) if convert_to_tensor else list(result)
-        return result[0] if isinstance(sentences, str) else result
+        return result[0] if single else result
 
     @signature_of(encode)
     def encode_query(
@@ -232,89 +264,6 @@ class Encoder:
         """The token ids the model sees for each text, special tokens included, cut at `max_seq_length`."""
         return self._native.token_ids([sentences] if isinstance(sentences, str) else sentences, prompt=prompt)
 
-    def similarity(self, embeddings1: ArrayLike, embeddings2: ArrayLike) -> NDArray[Any]:
-        """The similarity of every row of `[n, dim]` with every row of `[m, dim]`: `[n, m]`, by `similarity_fn_name`."""
-        return similarity(self._similarity, embeddings1, embeddings2)
-
-    def similarity_pairwise(self, embeddings1: ArrayLike, embeddings2: ArrayLike) -> NDArray[Any]:
-        """The similarity of row i with row i of two arrays `[n, dim]`: `[n]`, by `similarity_fn_name`."""
-        return similarity_pairwise(self._similarity, embeddings1, embeddings2)
-
-    @property
-    def similarity_fn_name(self) -> SimilarityName:
-        """The name of the similarity function: "cosine", "dot", "euclidean" or "manhattan". Can be set."""
-        return self._similarity
-
-    @similarity_fn_name.setter
-    def similarity_fn_name(self, value: str | None) -> None:
-        self._similarity = similarity_name(value)
-
-    @property
-    def max_seq_length(self) -> int:
-        """Texts are cut to this many tokens, special tokens included. Can be set, up to what the model has room for."""
-        return self._native.max_seq_length
-
-    @max_seq_length.setter
-    def max_seq_length(self, value: int) -> None:
-        self._native.max_seq_length = value
-
-    @property
-    def device(self) -> str:
-        """Where vectors are computed: "cpu"."""
-        return "cpu"
-
-    @property
-    def dtype(self) -> str:
-        """What vectors are computed in: "float32"."""
-        return self._native.dtype
-
-    @property
-    def threads(self) -> int:
-        """How many threads `encode` runs on."""
-        return self._native.threads
-
-    def get_embedding_dimension(self) -> int:
-        """The width of the vectors that `encode` gives, after `truncate_dim`."""
-        return min(self._native.dimension, self._truncation(None))
-
-    def get_sentence_embedding_dimension(self) -> int:
-        """The older name of `get_embedding_dimension`."""
-        return self.get_embedding_dimension()
-
-    @contextmanager
-    def truncate_embeddings(self, truncate_dim: int | None) -> Iterator[None]:
-        """Inside this context `encode` cuts vectors to `truncate_dim`. Not for use from several threads at once."""
-        before = self.truncate_dim
-        try:
-            self.truncate_dim = truncate_dim
-            yield
-        finally:
-            self.truncate_dim = before
-
-    truncate_sentence_embeddings = truncate_embeddings  # its older name
-
-    def _truncation(self, truncate_dim: int | None) -> int:
-        """The argument, else the attribute, else the model's whole width, which cuts nothing."""
-        chosen = self.truncate_dim if truncate_dim is None else truncate_dim
-        if chosen is None:
-            return self._native.dimension
-        return positive_integer("truncate_dim", chosen)
-
-    def _resolve_prompt(self, prompt: str | None, prompt_name: str | None) -> str | None:
-        if prompt is not None:
-            if prompt_name is not None:
-                logger.warning("prompt and prompt_name are both given: prompt_name is ignored")
-            return prompt
-        name = self.default_prompt_name if prompt_name is None else prompt_name
-        return None if name is None else self._prompt_named(name, "prompt_name")
-
-    def _prompt_named(self, name: str, argument: str) -> str:
-        try:
-            return self.prompts[name]
-        except KeyError:
-            expected = ", ".join(f'"{known}"' for known in self.prompts)
-            raise ValueError(f"{argument}: expected one of {expected}, found {name!r}") from None
-
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickles the folder and the settings, not the weights: unpickling loads the model again.
 
@@ -324,6 +273,7 @@ class Encoder:
             "prompts": self.prompts,
             "default_prompt_name": self.default_prompt_name,
             "truncate_dim": self.truncate_dim,
+            "max_active_dims": self.max_active_dims,
         }
         return (
             _load,
@@ -335,14 +285,6 @@ class Encoder:
         """Takes the settings that `__reduce__` stored."""
         settings, self._similarity, self.max_seq_length = state
         self.__dict__.update(settings)
-
-    def __repr__(self) -> str:
-        """The model and what decides about its vectors."""
-        return (
-            f'Encoder("{self._folder}", dimension={self.get_embedding_dimension()}, '
-            f'max_seq_length={self.max_seq_length}, device="{self.device}", dtype="{self.dtype}", '
-            f"threads={self.threads})"
-        )
 
 
 def _load(kind: type[Encoder], folder: str, dtype: str, threads: int | None) -> Encoder:

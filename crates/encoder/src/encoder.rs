@@ -8,6 +8,7 @@ use model_files::Settings;
 use models::{DenseModel, Dtype, Level, ModelError};
 
 use crate::error::EncodeError;
+use crate::model::Model;
 use crate::options::{DtypeChoice, EncodeOptions, LoadOptions};
 use crate::plan::{Plan, TOKEN_BUDGET};
 use crate::run::{Call, Watch};
@@ -17,17 +18,17 @@ use crate::thread_pool;
 
 /// What a loaded model consists of.
 pub(crate) struct Parts {
-    pub(crate) model: DenseModel,
+    pub(crate) model: Model,
     pub(crate) tokenizer: TextTokenizer,
     settings: Settings,
     max_position_embeddings: usize,
 }
 
-/// A loaded dense embedding model.
+/// A loaded embedding model.
 ///
 /// Any number of threads may call any method at the same time.
 pub struct Encoder {
-    parts: Arc<Parts>,
+    pub(crate) parts: Arc<Parts>,
     threads: usize,
     dtype: Dtype,
     max_seq_length: AtomicUsize,
@@ -55,7 +56,7 @@ impl Encoder {
         // The files of the tokenizer are not needed any more, and some are larger than a small model.
         files.transformer.tokenizer.tokenizer_json = None;
         files.transformer.tokenizer.vocab_txt = None;
-        let model = pool.install(|| DenseModel::load(dtype, &files).map_err(EncodeError::from))?;
+        let model = pool.install(|| Model::load(dtype, &files))?;
         let settings = files.settings;
         let parts = Arc::new(Parts { model, tokenizer, settings, max_position_embeddings });
         Ok(Self { parts, threads, dtype, max_seq_length: AtomicUsize::new(max_seq_length) })
@@ -71,14 +72,16 @@ impl Encoder {
     /// by returning `Break`. Running tasks then stop after the layer they are in.
     ///
     /// # Errors
-    /// [`EncodeError::Argument`] for a batch size or dimension of 0; the error of the lowest text that has one;
-    /// [`EncodeError::OutOfMemory`] if there is no room for the result; [`EncodeError::Cancelled`].
+    /// [`EncodeError::Argument`] for a batch size or dimension of 0; [`EncodeError::Family`] if the model gives sparse rows;
+    /// the error of the lowest text that has one; [`EncodeError::OutOfMemory`] if there is no room for the result;
+    /// [`EncodeError::Cancelled`].
     pub fn encode(
         &self,
         texts: Vec<String>,
         options: &EncodeOptions,
         watch: &mut Watch<'_>,
     ) -> Result<Vec<f32>, EncodeError> {
+        let model = self.parts.model.dense()?;
         at_least_one("batch_size", options.batch_size)?;
         at_least_one("truncate_dim", options.truncate_dim.unwrap_or(1))?;
         let prompt = options.prompt.as_deref().unwrap_or_default();
@@ -87,7 +90,7 @@ impl Encoder {
         let mut rows = zeros(texts.len(), dimension)?;
 
         let mut call = Call::new(thread_pool::pool(self.threads)?, watch);
-        let excluded_prompt_tokens = if self.parts.model.excludes_prompt() {
+        let excluded_prompt_tokens = if model.excludes_prompt() {
             let count = self.parts.tokenizer.prompt_tokens(prompt, max_seq_length);
             count.map_err(|message| EncodeError::Prompt { message })?
         } else {
@@ -124,6 +127,7 @@ impl Encoder {
         options: &EncodeOptions,
         watch: &mut Watch<'_>,
     ) -> Result<Vec<Vec<f32>>, EncodeError> {
+        self.parts.model.dense()?;
         at_least_one("batch_size", options.batch_size)?;
         let prompt = options.prompt.as_deref().unwrap_or_default();
         let mut vectors = vec![Vec::new(); texts.len()];
@@ -170,10 +174,16 @@ impl Encoder {
         self.parts.model.dimension()
     }
 
-    /// Width of the token vectors of [`Encoder::token_embeddings`].
+    /// Whether the model's rows are sparse: for [`Encoder::encode_sparse`], not [`Encoder::encode`].
+    #[must_use]
+    pub fn is_sparse(&self) -> bool {
+        self.parts.model.sparse().is_ok()
+    }
+
+    /// Width of the token vectors of [`Encoder::token_embeddings`]; 0 for a model that gives none.
     #[must_use]
     pub fn hidden_size(&self) -> usize {
-        self.parts.model.hidden_size()
+        self.parts.model.dense().map_or(0, DenseModel::hidden_size)
     }
 
     /// Most tokens of a text, special tokens included; what is longer is cut at the end.
@@ -211,7 +221,7 @@ impl Encoder {
         self.dtype
     }
 
-    fn tokens(
+    pub(crate) fn tokens(
         &self,
         call: &mut Call<'_, '_>,
         texts: Vec<String>,
@@ -267,7 +277,7 @@ fn check_max_seq_length(
     })
 }
 
-fn at_least_one(name: &'static str, found: usize) -> Result<(), EncodeError> {
+pub(crate) fn at_least_one(name: &'static str, found: usize) -> Result<(), EncodeError> {
     if found == 0 {
         let expected = "an integer of at least 1".to_owned();
         return Err(EncodeError::Argument { name, expected, found });

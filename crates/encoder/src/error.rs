@@ -23,6 +23,14 @@ pub enum EncodeError {
         /// What was given.
         found: usize,
     },
+    /// The model is of another family than the call is for.
+    #[error("expected a model of {expected} vectors, found one of {found} vectors")]
+    Family {
+        /// What the call gives.
+        expected: &'static str,
+        /// What the model gives.
+        found: &'static str,
+    },
     /// A text could not be turned into tokens.
     #[error("texts[{index}]: cannot be tokenised: {message}")]
     Text {

@@ -29,12 +29,15 @@
 
 #![forbid(unsafe_code)]
 
+mod encode_sparse;
 mod encoder;
 mod error;
+mod model;
 mod options;
 mod plan;
 mod rows;
 mod run;
+mod sparse_rows;
 mod stages;
 mod text_tokenizer;
 mod thread_pool;
@@ -44,7 +47,8 @@ pub use encoder::Encoder;
 pub use error::EncodeError;
 pub use model_files::{ModelFileError, Settings, Similarity, TokenizerFiles};
 pub use models::{Dtype, Level, LevelError, ModelError};
-pub use options::{DtypeChoice, EncodeOptions, LoadOptions};
+pub use options::{DtypeChoice, EncodeOptions, LoadOptions, SparseOptions};
 pub use run::{Watch, panic_message};
+pub use sparse_rows::SparseRows;
 pub use text_tokenizer::TextTokenizer;
 pub use thread_pool::{MOST_THREADS, default_threads};

@@ -51,6 +51,23 @@ pub struct EncodeOptions {
     pub truncate_dim: Option<usize>,
 }
 
+/// How to turn texts into sparse rows.
+#[derive(Debug, Clone)]
+pub struct SparseOptions {
+    /// As in [`EncodeOptions`].
+    pub prompt: Option<String>,
+    /// As in [`EncodeOptions`].
+    pub batch_size: usize,
+    /// Most values of a row, at least 1: the largest are kept. `None` for the model's own limit, which few have.
+    pub max_active_dims: Option<usize>,
+}
+
+impl Default for SparseOptions {
+    fn default() -> Self {
+        Self { prompt: None, batch_size: 32, max_active_dims: None }
+    }
+}
+
 impl Default for EncodeOptions {
     fn default() -> Self {
         Self { prompt: None, batch_size: 32, normalize: false, truncate_dim: None }

@@ -96,7 +96,7 @@ pub(crate) struct Tokens {
 }
 
 impl Tokens {
-    fn first_text(&self, batch: usize) -> usize {
+    pub(crate) fn first_text(&self, batch: usize) -> usize {
         self.plan.texts(batch).iter().copied().min().unwrap_or(0)
     }
 
@@ -107,7 +107,7 @@ impl Tokens {
     }
 
     /// The token ids of a batch, one text after another.
-    fn batch(&self, batch: usize) -> Result<RaggedBatch, EncodeError> {
+    pub(crate) fn batch(&self, batch: usize) -> Result<RaggedBatch, EncodeError> {
         let mut ids = Vec::with_capacity(self.counts(batch).sum());
         let mut cumulative_lengths = vec![0];
         for &text in self.plan.texts(batch) {
@@ -142,7 +142,7 @@ impl Stage for Embed {
     }
 
     fn work(&self, task: usize, cancel: &Cancel) -> Result<Vec<f32>, EncodeError> {
-        let model = &self.parts.model;
+        let model = self.parts.model.dense()?;
         let rows = model.embed(&self.tokens.batch(task)?, self.excluded_prompt_tokens, cancel)?;
         rows::check_finite(rows.chunks_exact(model.dimension().max(1)), self.tokens.plan.texts(task))?;
         // In the reference's order: modules, truncation, normalisation.
@@ -172,7 +172,7 @@ impl Stage for Hidden {
     }
 
     fn work(&self, task: usize, cancel: &Cancel) -> Result<Vec<Vec<f32>>, EncodeError> {
-        let model = &self.parts.model;
+        let model = self.parts.model.dense()?;
         let width = model.hidden_size();
         let vectors = model.hidden(&self.tokens.batch(task)?, cancel)?;
         let texts = self.tokens.plan.texts(task);

@@ -52,6 +52,12 @@ impl TextTokenizer {
         tokenizer.unwrap_or_else(|panic| Err(tokenizer_definition::unreadable(&file, &panic_message(panic.as_ref()))))
     }
 
+    /// The text of a token; `None` if there is no such id.
+    #[must_use]
+    pub fn token(&self, id: u32) -> Option<String> {
+        self.tokenizer.id_to_token(id)
+    }
+
     /// Number of special tokens around every text: the least length limit that makes sense.
     #[must_use]
     pub fn special_tokens(&self) -> usize {

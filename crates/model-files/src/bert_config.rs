@@ -55,6 +55,8 @@ pub struct BertConfig {
     pub layer_norm_eps: f32,
     /// The function inside the feed-forward part.
     pub hidden_act: Activation,
+    /// Whether a masked-language-model head decodes with the word embeddings; true if absent.
+    pub tie_word_embeddings: bool,
 }
 
 impl BertConfig {
@@ -87,6 +89,7 @@ impl BertConfig {
             type_vocab_size: fields.integer("type_vocab_size", 1..=ROWS_LIMIT)?.unwrap_or(2),
             layer_norm_eps: layer_norm_eps(fields)?,
             hidden_act: hidden_act(fields)?,
+            tie_word_embeddings: fields.boolean("tie_word_embeddings")?.unwrap_or(true),
         };
         if !config.hidden_size.is_multiple_of(config.num_attention_heads) {
             let expected = format!("a divisor of hidden_size {}", config.hidden_size);

@@ -8,15 +8,16 @@ use crate::folder::Folder;
 use crate::json::Fields;
 use crate::modules::{self, ModuleEntry, ModuleKind};
 use crate::pooling::Pooling;
-use crate::settings::{SETTINGS_FILE, Settings, check_model_type};
-use crate::transformer::Transformer;
+use crate::settings::{SETTINGS_FILE, Settings, Similarity, check_is_dense, check_model_type};
+use crate::splade_pooling::SpladePooling;
+use crate::transformer::{Task, Transformer};
 
-/// A dense sentence embedding model: a BERT encoder, then pooling, then further modules.
+/// A sentence embedding model: a BERT encoder, then pooling and further modules (dense), or SPLADE pooling (sparse).
 #[derive(Debug)]
 pub struct SentenceModel {
     /// The encoder.
     pub transformer: Transformer,
-    /// What follows it, in order; the first is always a [`Module::Pooling`] and the only one of its kind.
+    /// What follows it, in order: one [`Module::Pooling`] and then others, or one [`Module::Splade`] alone.
     pub modules: Vec<Module>,
     /// Prompts, similarity and truncation.
     pub settings: Settings,
@@ -27,6 +28,8 @@ pub struct SentenceModel {
 pub enum Module {
     /// Token vectors to one vector.
     Pooling(Pooling),
+    /// Token vectors to one sparse vector, through the masked-language-model head that is among the transformer's weights.
+    Splade(SpladePooling),
     /// A linear map with an activation.
     Dense(Dense),
     /// Division by the Euclidean norm, or by 1e-12 if that is larger.
@@ -50,15 +53,30 @@ pub fn open(root: &Path) -> Result<SentenceModel, ModelFileError> {
     }
     let Some(entries) = modules::read(&folder)? else {
         // A plain transformers folder. The reference adds mean pooling and reads no other file of settings.
-        let transformer = Transformer::read(&folder, Path::new(""), false)?;
+        let transformer = Transformer::read(&folder, Path::new(""), Task::Plain)?;
         let modules = vec![Module::Pooling(Pooling::mean())];
         return Ok(SentenceModel { transformer, modules, settings: Settings::default() });
     };
-    let settings = settings_fields.as_ref().map(Settings::from_fields).transpose()?.unwrap_or_default();
+    let task = task(&entries);
+    if let Some(fields) = settings_fields.as_ref().filter(|_| task == Task::TokenVectors) {
+        check_is_dense(fields)?;
+    }
+    let similarity = if task == Task::TokenVectors { Similarity::Cosine } else { Similarity::Dot };
+    let settings = settings_fields.as_ref().map(|fields| Settings::from_fields(fields, similarity)).transpose()?;
+    let settings = settings.unwrap_or_else(|| Settings { similarity, ..Settings::default() });
     let inside = entries.first().map_or_else(|| Path::new(""), |entry| entry.folder.as_path());
-    let transformer = Transformer::read(&folder, inside, true)?;
+    let transformer = Transformer::read(&folder, inside, task)?;
     let modules = read_modules(&folder, &transformer, &entries)?;
     Ok(SentenceModel { transformer, modules, settings })
+}
+
+/// What the modules ask of the transformer; `modules::read` checked their order.
+fn task(entries: &[ModuleEntry]) -> Task {
+    match entries {
+        [first, ..] if first.kind == ModuleKind::MlmTransformer => Task::MlmTransformer,
+        [_, second, ..] if second.kind == ModuleKind::SpladePooling => Task::Logits,
+        _ => Task::TokenVectors,
+    }
 }
 
 /// Reads the modules after the transformer and follows the width of the vector through them.
@@ -73,7 +91,11 @@ fn read_modules(
     for entry in entries {
         match entry.kind {
             // The first entry, and only that: `modules::read` checked the order.
-            ModuleKind::Transformer => {}
+            ModuleKind::Transformer | ModuleKind::MlmTransformer => {}
+            ModuleKind::SpladePooling => {
+                let pooling = SpladePooling::read(folder, &entry.folder, transformer.config.vocab_size)?;
+                modules.push(Module::Splade(pooling));
+            }
             ModuleKind::Pooling => {
                 let pooling = Pooling::read(folder, &entry.folder, width)?;
                 width = width.saturating_mul(pooling.modes.len());
@@ -107,6 +129,7 @@ impl SentenceModel {
     pub fn dimension(&self) -> usize {
         self.modules.iter().fold(self.transformer.config.hidden_size, |width, module| match module {
             Module::Pooling(pooling) => width.saturating_mul(pooling.modes.len()),
+            Module::Splade(_) => self.transformer.config.vocab_size,
             Module::Dense(dense) => dense.out_features,
             Module::Normalize => width,
         })

@@ -22,13 +22,16 @@ pub(crate) struct ModuleEntry {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ModuleKind {
     Transformer,
+    /// The Transformer with a masked-language-model head, under its name before sentence-transformers 5.4.
+    MlmTransformer,
+    SpladePooling,
     Pooling,
     Dense,
     Normalize,
 }
 
-/// The modules in the order of the file, checked to be a transformer, pooling, then Dense and Normalize modules;
-/// `None` if there is no such file, which makes the folder a plain transformers one.
+/// The modules in the order of the file, checked to be a transformer, pooling, then Dense and Normalize modules, or a
+/// transformer and SPLADE pooling; `None` if there is no such file, which makes the folder a plain transformers one.
 pub(crate) fn read(folder: &Folder) -> Result<Option<Vec<ModuleEntry>>, ModelFileError> {
     let relative = Path::new(MODULES_FILE);
     let Some(json) = folder.read_json(relative)? else { return Ok(None) };
@@ -67,10 +70,14 @@ pub(crate) fn parse(file: &Path, json: &Json) -> Result<Vec<ModuleEntry>, ModelF
 /// Both layouts are matched: `sentence_transformers.models.Dense` and `sentence_transformers.base.modules.dense.Dense`.
 fn kind(class: &str) -> Option<ModuleKind> {
     let rest = class.strip_prefix("sentence_transformers.")?;
-    if rest.starts_with("sparse_encoder.")
-        || rest.starts_with("multi_vector_encoder.")
-        || rest.starts_with("cross_encoder.")
-    {
+    if let Some(module) = rest.strip_prefix("sparse_encoder.") {
+        return match module.rsplit('.').next()? {
+            "MLMTransformer" => Some(ModuleKind::MlmTransformer),
+            "SpladePooling" => Some(ModuleKind::SpladePooling),
+            _ => None,
+        };
+    }
+    if rest.starts_with("multi_vector_encoder.") || rest.starts_with("cross_encoder.") {
         return None;
     }
     match rest.rsplit('.').next()? {
@@ -83,15 +90,19 @@ fn kind(class: &str) -> Option<ModuleKind> {
 }
 
 fn check_order(file: &Path, modules: &[ModuleEntry], items: &[Json]) -> Result<(), ModelFileError> {
+    use ModuleKind::{Dense, MlmTransformer, Normalize, Pooling, SpladePooling, Transformer};
+    let kind = |index: usize| modules.get(index).map(|module| module.kind);
     for index in 0..modules.len().max(2) {
-        let kind = modules.get(index).map(|module| module.kind);
-        let (right, expected) = match index {
-            0 => (kind == Some(ModuleKind::Transformer), "a Transformer module first"),
-            1 => (kind == Some(ModuleKind::Pooling), "a Pooling module after the Transformer"),
-            _ => (
-                matches!(kind, Some(ModuleKind::Dense | ModuleKind::Normalize)),
-                "a Dense or Normalize module after the Pooling",
-            ),
+        let (right, expected) = match (index, kind(0), kind(1)) {
+            (0, first, _) => (matches!(first, Some(Transformer | MlmTransformer)), "a Transformer module first"),
+            (1, Some(MlmTransformer), second) => {
+                (second == Some(SpladePooling), "a SpladePooling module after the MLMTransformer")
+            }
+            (1, _, second) => {
+                (matches!(second, Some(Pooling | SpladePooling)), "a Pooling module after the Transformer")
+            }
+            (_, _, Some(SpladePooling)) => (false, "nothing after the SpladePooling"),
+            _ => (matches!(kind(index), Some(Dense | Normalize)), "a Dense or Normalize module after the Pooling"),
         };
         if !right {
             let found = match items.get(index) {

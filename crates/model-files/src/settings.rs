@@ -19,6 +19,8 @@ pub struct Settings {
     pub similarity: Similarity,
     /// The number of leading values kept of each vector; at least 1.
     pub truncate_dim: Option<usize>,
+    /// The number of largest values kept of each sparse vector; at least 1.
+    pub max_active_dims: Option<usize>,
 }
 
 /// A function that compares two vectors; larger is more similar.
@@ -52,12 +54,19 @@ impl Default for Settings {
     /// The settings of a model that has none.
     fn default() -> Self {
         let prompts = ["query", "document"].map(|name| (name.to_owned(), String::new())).to_vec();
-        Self { prompts, default_prompt_name: None, similarity: Similarity::Cosine, truncate_dim: None }
+        Self {
+            prompts,
+            default_prompt_name: None,
+            similarity: Similarity::Cosine,
+            truncate_dim: None,
+            max_active_dims: None,
+        }
     }
 }
 
 impl Settings {
-    pub(crate) fn from_fields(fields: &Fields<'_>) -> Result<Self, ModelFileError> {
+    /// `unnamed` is the similarity function of a model that names none.
+    pub(crate) fn from_fields(fields: &Fields<'_>, unnamed: Similarity) -> Result<Self, ModelFileError> {
         let mut settings = Self::default();
         if let Some(prompts) = fields.object("prompts")? {
             for (name, value) in prompts.entries() {
@@ -81,21 +90,31 @@ impl Settings {
             settings.default_prompt_name = Some(name.to_owned());
         }
         settings.similarity = match fields.string("similarity_fn_name")? {
-            None | Some("cosine") => Similarity::Cosine,
+            None => unnamed,
+            Some("cosine") => Similarity::Cosine,
             Some("dot") => Similarity::Dot,
             Some("euclidean") => Similarity::Euclidean,
             Some("manhattan") => Similarity::Manhattan,
             Some(_) => return Err(fields.wrong("similarity_fn_name", "cosine, dot, euclidean or manhattan")),
         };
         settings.truncate_dim = fields.integer("truncate_dim", 1..=usize::MAX)?;
+        settings.max_active_dims = fields.integer("max_active_dims", 1..=usize::MAX)?;
         Ok(settings)
     }
 }
 
-/// Refuses a folder whose settings say that it is another kind of model, such as a sparse encoder.
+/// Refuses a folder whose settings say that it is another kind of model, such as a cross-encoder.
 pub(crate) fn check_model_type(fields: &Fields<'_>) -> Result<(), ModelFileError> {
     match fields.string("model_type")? {
-        None | Some("SentenceTransformer") => Ok(()),
+        None | Some("SentenceTransformer" | "SparseEncoder") => Ok(()),
         Some(other) => Err(unsupported::saved_as(fields.file, other)),
+    }
+}
+
+/// Refuses a folder that was saved as a sparse encoder and has dense modules.
+pub(crate) fn check_is_dense(fields: &Fields<'_>) -> Result<(), ModelFileError> {
+    match fields.string("model_type")? {
+        Some(saved_as @ "SparseEncoder") => Err(unsupported::saved_as(fields.file, saved_as)),
+        _ => Ok(()),
     }
 }

@@ -7,7 +7,6 @@ use crate::error::ModelFileError;
 use crate::folder::Folder;
 use crate::json::{Fields, Json};
 use crate::tokenizer::TokenizerFiles;
-use crate::unsupported;
 use crate::weights::Weights;
 
 /// The encoder that turns token ids into token vectors.
@@ -46,16 +45,31 @@ const HARMLESS_ARGUMENTS: [&str; 8] = [
     "use_safetensors",
 ];
 
+/// What the modules around a transformer make of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Task {
+    /// A plain transformers folder gives token vectors; the reference reads no module file there.
+    Plain,
+    /// Token vectors, for a pooling.
+    TokenVectors,
+    /// Logits of a masked-language-model head, for a SPLADE pooling; the module file must say so.
+    Logits,
+    /// The same under the name `MLMTransformer`, which says so itself.
+    MlmTransformer,
+}
+
 impl Transformer {
     /// Reads the module in `inside`, a folder relative to the model folder.
-    ///
-    /// `has_module_file` is false for a plain transformers folder, where the reference reads no module file either.
-    pub(crate) fn read(folder: &Folder, inside: &Path, has_module_file: bool) -> Result<Self, ModelFileError> {
+    pub(crate) fn read(folder: &Folder, inside: &Path, task: Task) -> Result<Self, ModelFileError> {
         let (config, tokenizer_class) = BertConfig::read(folder, inside)?;
-        let module_file = if has_module_file { find_module_file(folder, inside)? } else { None };
+        let module_file = if task == Task::Plain { None } else { find_module_file(folder, inside)? };
         let settings = match &module_file {
             Some((file, json)) => {
-                ModuleSettings::from_fields(&Fields::of_file(file, json)?, config.max_position_embeddings)?
+                ModuleSettings::from_fields(&Fields::of_file(file, json)?, config.max_position_embeddings, task)?
+            }
+            None if task == Task::Logits => {
+                let file = folder.path(&inside.join(MODULE_FILES[0]));
+                return Err(ModelFileError::field(&file, "transformer_task", "\"fill-mask\"", "nothing"));
             }
             None => ModuleSettings::default(),
         };
@@ -94,8 +108,8 @@ pub(crate) struct ModuleSettings {
 }
 
 impl ModuleSettings {
-    pub(crate) fn from_fields(fields: &Fields<'_>, positions: usize) -> Result<Self, ModelFileError> {
-        check_module(fields)?;
+    fn from_fields(fields: &Fields<'_>, positions: usize, task: Task) -> Result<Self, ModelFileError> {
+        check_module(fields, task)?;
         let mut max_seq_length = fields.integer("max_seq_length", 1..=usize::MAX)?;
         let mut place = (fields.clone(), "max_seq_length");
         for (arguments, allowed) in [
@@ -130,21 +144,26 @@ impl ModuleSettings {
     }
 }
 
-/// Refuses a module that does anything but turn texts into token vectors.
-fn check_module(fields: &Fields<'_>) -> Result<(), ModelFileError> {
+/// Refuses a module that does anything but its task: turn texts into token vectors, or into logits.
+fn check_module(fields: &Fields<'_>, task: Task) -> Result<(), ModelFileError> {
     let expect = |fields: &Fields<'_>, field: &str, right: &str| match fields.string(field)? {
         Some(other) if other != right => Err(fields.wrong(field, format!("{right:?}"))),
         _ => Ok(()),
     };
-    if fields.string("transformer_task")? == Some("fill-mask") {
-        return Err(unsupported::fill_mask(fields.file));
+    let (name, output) = match task {
+        Task::Plain | Task::TokenVectors => ("feature-extraction", "last_hidden_state"),
+        Task::Logits | Task::MlmTransformer => ("fill-mask", "logits"),
+    };
+    // Without this field a Transformer gives token vectors.
+    if task == Task::Logits && fields.string("transformer_task")?.is_none() {
+        return Err(fields.wrong("transformer_task", format!("{name:?}")));
     }
-    expect(fields, "transformer_task", "feature-extraction")?;
+    expect(fields, "transformer_task", name)?;
     expect(fields, "module_output_name", "token_embeddings")?;
     if let Some(modalities) = fields.object("modality_config")? {
         let text = modalities.object("text")?.ok_or_else(|| modalities.wrong("text", "an object"))?;
         expect(&text, "method", "forward")?;
-        expect(&text, "method_output_name", "last_hidden_state")?;
+        expect(&text, "method_output_name", output)?;
     }
     for field in ["query_length", "document_length", "query_expansion", "tokenizer_name_or_path"] {
         if fields.get(field).is_some() {

@@ -8,7 +8,7 @@ use crate::json::quote;
 /// `model_type` of `config_sentence_transformers.json`.
 pub(crate) fn saved_as(file: &Path, model_type: &str) -> ModelFileError {
     let what = match model_type {
-        "SparseEncoder" => "a sparse encoder (SPLADE) model",
+        "SparseEncoder" => "a sparse encoder other than SPLADE",
         "MultiVectorEncoder" | "ColBERT" => "a late-interaction (ColBERT) model",
         "CrossEncoder" => "a cross-encoder model",
         _ => "this kind of model",
@@ -50,11 +50,6 @@ pub(crate) fn own_code(file: &Path, field: &str, found: &str) -> ModelFileError 
     ModelFileError::unsupported(file, field, "a model with code of its own, which is never run,", found)
 }
 
-/// `transformer_task` of `sentence_bert_config.json`: the masked language model that SPLADE models pool.
-pub(crate) fn fill_mask(file: &Path) -> ModelFileError {
-    ModelFileError::unsupported(file, "transformer_task", "a SPLADE (sparse vector) model", quote("fill-mask"))
-}
-
 /// `type` in `modules.json`: a class that is not one of the supported modules.
 pub(crate) fn module(file: &Path, field: &str, class: &str) -> ModelFileError {
     let name = class.rsplit('.').next().unwrap_or(class);
@@ -63,7 +58,6 @@ pub(crate) fn module(file: &Path, field: &str, class: &str) -> ModelFileError {
         _ if !class.starts_with("sentence_transformers.") => {
             return own_code(file, field, &quote(class));
         }
-        "MLMTransformer" | "SpladePooling" => "a SPLADE (sparse vector) model".to_owned(),
         "SparseStaticEmbedding" | "SparseAutoEncoder" | "IDF" | "CSRSparsity" => "a sparse vector model".to_owned(),
         "StaticEmbedding" => "a static embedding model".to_owned(),
         "MultiVectorMask" => "a late-interaction (ColBERT) model".to_owned(),

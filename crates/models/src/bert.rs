@@ -13,7 +13,7 @@ use crate::error::ModelError;
 use crate::head::activation;
 
 /// `BertModel` is saved plainly, or inside another model under this prefix.
-const PREFIXES: [&str; 2] = ["", "bert."];
+pub(crate) const PREFIXES: [&str; 2] = ["", "bert."];
 
 /// Embeddings and layers.
 pub(crate) struct Bert {

@@ -52,7 +52,8 @@ impl Dtype {
         }
     }
 
-    /// The format of the products that need more than a byte: the attention's values and the feed-forward block's output.
+    /// The format of the products that need more than a byte: the attention's values, the feed-forward block's output and the head
+    /// of a masked language model.
     pub(crate) fn sensitive_format(self) -> Format {
         match self {
             Self::Float32 => Format::Float32,

@@ -39,6 +39,8 @@ impl Head {
                     dimension = dense.out_features;
                 }
                 Module::Normalize => steps.push(Step::Normalize),
+                // A model of another kind: without a mode the pooling below is an error.
+                Module::Splade(_) => {}
             }
         }
         Ok(Self { level, pooling: Pooling::new(modes)?, include_prompt, steps, dimension })

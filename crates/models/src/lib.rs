@@ -9,9 +9,13 @@ mod dense_model;
 mod dtype;
 mod error;
 mod head;
+mod mlm_head;
+mod splade_model;
 
 pub use cancel::Cancel;
 pub use dense_model::DenseModel;
 pub use dtype::Dtype;
 pub use error::ModelError;
+pub use splade_model::SpladeModel;
+
 pub use ops::{Level, LevelError, RaggedBatch};

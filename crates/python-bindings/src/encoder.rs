@@ -1,8 +1,8 @@
 //! `corten._native.Encoder`: every method converts, calls [`door::run`] and converts.
 
-use encoder::{EncodeOptions, LoadOptions};
+use encoder::{EncodeOptions, LoadOptions, SparseOptions, SparseRows};
 use numpy::ndarray::Array2;
-use numpy::{IntoPyArray, PyArray2};
+use numpy::{IntoPyArray, PyArray1, PyArray2};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
@@ -19,6 +19,9 @@ const BATCH_SIZE: usize = 32;
 pub(crate) struct Encoder(encoder::Encoder);
 
 type Matrix<'py> = Bound<'py, PyArray2<f32>>;
+
+/// Offsets, columns and values of sparse rows.
+type Rows<'py> = (Bound<'py, PyArray1<i64>>, Bound<'py, PyArray1<i32>>, Bound<'py, PyArray1<f32>>);
 
 #[pymethods]
 impl Encoder {
@@ -64,6 +67,23 @@ impl Encoder {
     #[getter]
     fn truncate_dim(&self) -> Option<usize> {
         self.0.settings().truncate_dim
+    }
+
+    /// Whether the model's vectors are sparse: for `encode_sparse`, not `encode`.
+    #[getter]
+    fn is_sparse(&self) -> bool {
+        self.0.is_sparse()
+    }
+
+    /// The number of largest values that the model folder says to keep of each sparse vector.
+    #[getter]
+    fn max_active_dims(&self) -> Option<usize> {
+        self.0.settings().max_active_dims
+    }
+
+    /// The terms of the vocabulary, one for each dimension of a sparse vector; empty where the tokenizer has none.
+    fn vocabulary(&self) -> Vec<String> {
+        self.0.vocabulary()
     }
 
     /// The width of the model's vectors before truncation.
@@ -125,6 +145,35 @@ impl Encoder {
         let rows = door::run(py, progress.as_ref(), |watch| self.0.encode(texts, &options, watch))?;
         finish(py, progress.as_ref(), shape.0)?;
         Ok(Array2::from_shape_vec(shape, rows).map_err(|error| shape_error(&error))?.into_pyarray(py))
+    }
+
+    /// Sparse vectors of texts, as compressed sparse rows: int64 offsets [texts + 1], and for each value above zero its int32
+    /// column, rising within a row, and the float32 value.
+    #[pyo3(
+        signature = (texts, *, prompt = None, batch_size = Given::default(), max_active_dims = None, progress = None),
+        text_signature = "($self, texts, *, prompt=None, batch_size=32, max_active_dims=None, progress=None)"
+    )]
+    fn encode_sparse<'py>(
+        &self,
+        py: Python<'py>,
+        texts: &Bound<'py, PyAny>,
+        prompt: Option<&Bound<'py, PyAny>>,
+        batch_size: Given<'py>,
+        max_active_dims: Option<&Bound<'py, PyAny>>,
+        progress: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Rows<'py>> {
+        let progress = progress_in(progress)?;
+        let options = SparseOptions {
+            prompt: prompt_in(prompt)?,
+            batch_size: batch_size.positive_integer_or(BATCH_SIZE, "batch_size")?,
+            max_active_dims: optional_positive_integer(max_active_dims, "max_active_dims")?,
+        };
+        let texts = texts_in(texts)?;
+        let count = texts.len();
+        let rows = door::run(py, progress.as_ref(), |watch| self.0.encode_sparse(texts, &options, watch))?;
+        finish(py, progress.as_ref(), count)?;
+        let SparseRows { offsets, columns, values } = rows;
+        Ok((offsets.into_pyarray(py), columns.into_pyarray(py), values.into_pyarray(py)))
     }
 
     /// Token vectors of texts, special tokens included: for each text a new float32 array [tokens, hidden size].

@@ -36,6 +36,7 @@ pub(crate) fn to_python(py: Python<'_>, error: &EncodeError) -> PyErr {
     match error {
         EncodeError::File(error) => file_error(py, error),
         EncodeError::Argument { .. }
+        | EncodeError::Family { .. }
         | EncodeError::Text { .. }
         | EncodeError::Prompt { .. }
         | EncodeError::NonFinite { .. } => PyValueError::new_err(message),

@@ -1,0 +1,28 @@
+"""Which prompt a call uses."""
+
+from __future__ import annotations
+
+import logging
+
+logger = logging.getLogger(__name__)
+
+
+def prompt_named(prompts: dict[str, str], name: str, argument: str) -> str:
+    """The prompt of that name. Raises ValueError where there is none, naming the argument that asked for it."""
+    try:
+        return prompts[name]
+    except KeyError:
+        expected = ", ".join(f'"{known}"' for known in prompts)
+        raise ValueError(f"{argument}: expected one of {expected}, found {name!r}") from None
+
+
+def resolve_prompt(
+    prompts: dict[str, str], default_prompt_name: str | None, prompt: str | None, prompt_name: str | None
+) -> str | None:
+    """The prompt itself where one is given, else the one named, else the default one."""
+    if prompt is not None:
+        if prompt_name is not None:
+            logger.warning("prompt and prompt_name are both given: prompt_name is ignored")
+        return prompt
+    name = default_prompt_name if prompt_name is None else prompt_name
+    return None if name is None else prompt_named(prompts, name, "prompt_name")
