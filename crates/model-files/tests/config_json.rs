@@ -183,11 +183,10 @@ fn other_models_are_named() {
     );
     assert_eq!(
         with("sentence_bert_config.json", "transformer_task", json!("fill-mask")),
-        "ROOT/sentence_bert_config.json: transformer_task: a SPLADE (sparse vector) model is not supported: \
-         \"fill-mask\""
+        "ROOT/sentence_bert_config.json: transformer_task: expected \"feature-extraction\", found \"fill-mask\""
     );
     for (class, what) in [
-        ("sentence_transformers.sparse_encoder.models.MLMTransformer", "a SPLADE (sparse vector) model"),
+        ("sentence_transformers.sparse_encoder.models.SparseAutoEncoder", "a sparse vector model"),
         ("sentence_transformers.models.StaticEmbedding", "a static embedding model"),
         ("sentence_transformers.models.Router", "a router between several encoders"),
         ("sentence_transformers.models.Asym", "a router between several encoders"),

@@ -8,7 +8,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use models::{Cancel, DenseModel, Dtype};
+use models::{Cancel, DenseModel, Dtype, SpladeModel};
 use ops::{Level, RaggedBatch};
 use safetensors::SafeTensors;
 
@@ -93,6 +93,58 @@ fn dense_fixtures_at_every_level() {
             }
         }
     }
+}
+
+/// What the fixtures' README requires of sparse rows, absolute and relative to the golden. A value may be missing or new below
+/// [`BARELY_ACTIVE`].
+const SPARSE_TOLERANCE: f32 = 2e-5;
+const BARELY_ACTIVE: f32 = 1e-4;
+
+#[test]
+fn splade_fixtures_at_every_level() {
+    let Some(fixtures) = fixtures() else { return };
+    for name in ["splade", "splade-sum", "splade-log1p", "splade-untied", "splade-current-layout"] {
+        let files = model_files::open(&fixtures.join("models").join(name)).unwrap();
+        let golden = fs::read(fixtures.join("goldens").join(format!("{name}.safetensors"))).unwrap();
+        let golden = SafeTensors::deserialize(&golden).unwrap();
+        let ids = numbers(&golden, "ids.data", |bytes| u32::try_from(i32::from_le_bytes(bytes)).unwrap());
+        let ends = numbers(&golden, "ids.offsets", |bytes| u32::try_from(i64::from_le_bytes(bytes)).unwrap());
+        let batch = RaggedBatch::new(ids, ends).unwrap();
+        let starts = numbers(&golden, "sparse.indptr", |bytes| usize::try_from(i64::from_le_bytes(bytes)).unwrap());
+        let terms = numbers(&golden, "sparse.indices", |bytes| usize::try_from(i32::from_le_bytes(bytes)).unwrap());
+        let values = numbers(&golden, "sparse.values", f32::from_le_bytes);
+
+        let mut fused: Option<Vec<f32>> = None;
+        for level in Level::available().into_iter().chain([Level::emulated_tiles()]) {
+            let model = SpladeModel::load_at(level, Dtype::Float32, &files).unwrap().unwrap();
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+            let rows = pool.install(|| model.embed(&batch, &Cancel::new()).unwrap());
+            for (text, row) in rows.chunks(model.terms()).enumerate() {
+                let mut expected = vec![0.0; model.terms()];
+                let of_text = starts[text]..starts[text + 1];
+                for (term, value) in terms[of_text.clone()].iter().zip(&values[of_text.clone()]) {
+                    expected[*term] = *value;
+                }
+                // Of a model with max_active_dims the golden has only the largest.
+                let least = match files.settings.max_active_dims {
+                    Some(most) if of_text.len() == most => values[of_text].iter().copied().fold(f32::MAX, f32::min),
+                    _ => 0.0,
+                };
+                for (found, expected) in row.iter().zip(expected) {
+                    let close = (found - expected).abs() <= SPARSE_TOLERANCE + SPARSE_TOLERANCE * expected;
+                    let barely = found.max(expected) < BARELY_ACTIVE;
+                    let cut_off = expected == 0.0 && *found <= least + SPARSE_TOLERANCE * (1.0 + least);
+                    assert!(close || barely || cut_off, "{name}, {level:?}, text {text}: {found} and {expected}");
+                }
+            }
+            if sums_in_order(level) {
+                assert_eq!(*fused.get_or_insert_with(|| rows.clone()), rows, "{name}: {level:?} has the same bits");
+            }
+        }
+        assert!(DenseModel::load(Dtype::Float32, &files).is_err());
+    }
+    let dense = model_files::open(&fixtures.join("models/bert-mean")).unwrap();
+    assert!(SpladeModel::load(Dtype::Float32, &dense).unwrap().is_none());
 }
 
 #[test]
