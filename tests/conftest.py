@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from shared_files import FIXTURES
-from tiny_model import tiny_model
+from shared_files import FIXTURES, SPLADE_MINILM
+from tiny_model import tiny_model, tiny_splade
 
 # No test may reach the hub; the tests of hub.py run their own on this machine, in processes of their own.
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -22,6 +22,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if not FIXTURES.is_dir():
         terminalreporter.section("parity with the reference NOT RUN", red=True)
         terminalreporter.line(f"There is no folder {FIXTURES}: set CORTEN_SHARED to the folder that holds fixtures/.")
+    if not SPLADE_MINILM.is_dir():
+        terminalreporter.section("parity of a trained SPLADE model NOT RUN", red=True)
+        terminalreporter.line(
+            f"There is no folder {SPLADE_MINILM}: set CORTEN_SHARED to the folder that holds models/."
+        )
 
 
 @pytest.fixture(scope="session")
@@ -33,6 +38,17 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny(tiny_folder: Path) -> corten.Encoder:
     return corten.Encoder(tiny_folder)
+
+
+@pytest.fixture(scope="session")
+def splade_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a small SPLADE model of random weights. Not to be changed."""
+    return tiny_splade().write(tmp_path_factory.mktemp("splade"))
+
+
+@pytest.fixture(scope="session")
+def splade(splade_folder: Path) -> corten.Encoder:
+    return corten.Encoder(splade_folder)
 
 
 @pytest.fixture(scope="session")

@@ -166,6 +166,7 @@ class ModelFiles:
             "pooling_mode_mean_sqrt_len_tokens": False,
         }
     )
+    splade_pooling: Any = None
     sentence_bert_config: Any = field(default_factory=lambda: {"max_seq_length": 32, "do_lower_case": False})
     config_sentence_transformers: Any = field(
         default_factory=lambda: {"prompts": {"query": "query: "}, "default_prompt_name": None}
@@ -181,6 +182,7 @@ class ModelFiles:
             "config.json": self.config,
             "modules.json": self.modules,
             "1_Pooling/config.json": self.pooling,
+            "1_SpladePooling/config.json": self.splade_pooling,
             "sentence_bert_config.json": self.sentence_bert_config,
             "config_sentence_transformers.json": self.config_sentence_transformers,
             "tokenizer.json": self.tokenizer,
@@ -204,3 +206,31 @@ class ModelFiles:
 def tiny_model(seed: int = 1) -> ModelFiles:
     """A model that encodes. The same seed gives the same weights."""
     return ModelFiles(random_tensors(seed))
+
+
+def tiny_splade(seed: int = 1) -> ModelFiles:
+    """The same as a SPLADE model with a tied decoder, as sentence-transformers 6 saves one."""
+    random = np.random.default_rng(seed)
+    head = {
+        "cls.predictions.transform.dense.weight": random.normal(0, 0.3, (HIDDEN, HIDDEN)),
+        "cls.predictions.transform.dense.bias": random.normal(0, 0.3, HIDDEN),
+        "cls.predictions.transform.LayerNorm.weight": random.normal(1, 0.3, HIDDEN),
+        "cls.predictions.transform.LayerNorm.bias": random.normal(0, 0.3, HIDDEN),
+        "cls.predictions.bias": random.normal(-1, 0.3, len(VOCABULARY)),
+    }
+    files = tiny_model(seed)
+    files.tensors = {f"bert.{name}": tensor for name, tensor in files.tensors.items()}
+    files.tensors |= {name: tensor.astype(np.float32) for name, tensor in head.items()}
+    files.config["architectures"] = ["BertForMaskedLM"]
+    files.modules = [
+        {"path": "", "type": "sentence_transformers.base.modules.transformer.Transformer"},
+        {
+            "path": "1_SpladePooling",
+            "type": "sentence_transformers.sparse_encoder.modules.splade_pooling.SpladePooling",
+        },
+    ]
+    files.pooling = None
+    files.splade_pooling = {"pooling_strategy": "max", "activation_function": "relu", "embedding_dimension": None}
+    files.sentence_bert_config = {"transformer_task": "fill-mask", "max_seq_length": 32}
+    files.config_sentence_transformers = {"model_type": "SparseEncoder", "prompts": {"query": "query: "}}
+    return files

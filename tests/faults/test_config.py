@@ -124,7 +124,7 @@ def test_as_long_as_positions(tmp_path: Path) -> None:
             "config_sentence_transformers",
             "model_type",
             "SparseEncoder",
-            'a sparse encoder (SPLADE) model is not supported: "SparseEncoder"',
+            'a sparse encoder other than SPLADE is not supported: "SparseEncoder"',
         ),
     ],
 )
