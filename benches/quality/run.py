@@ -1,9 +1,9 @@
-"""Published figures of all-MiniLM-L6-v2, reproduced with corten: PubMedQA and SciFact.
+"""Published figures of all-MiniLM-L6-v2 and of splade-minilm, reproduced with corten: PubMedQA and SciFact.
 
 make quality, or python benches/quality/run.py [folder with pubmedqa/ and scifact/]
 
-Without an argument the data is taken from shared/data beside the checkout ($CORTEN_SHARED/data where that is set). The
-process exits with 1 where a figure is off.
+Without an argument the data is taken from shared/data beside the checkout ($CORTEN_SHARED/data where that is set), and
+splade-minilm from shared/models. The process exits with 1 where a figure is off or a model is not there.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ REPOSITORY = Path(__file__).parent.parent.parent
 def line(name: str, found: float, reference: float, tolerance: float, note: str) -> bool:
     """Prints one figure beside its reference; returns whether it is near enough."""
     near = abs(found - reference) <= tolerance
-    print(f"{name:44} {found:9.5f}  reference {reference:9.5f}  {'ok ' if near else 'OFF'}  ({note})", flush=True)
+    print(f"{name:58} {found:9.5f}  reference {reference:9.5f}  {'ok ' if near else 'OFF'}  ({note})", flush=True)
     return near
 
 
@@ -42,7 +42,19 @@ def main() -> int:
         found = scifact.ndcg(encoder, data / "scifact", separator, length)
         name = f'SciFact, nDCG@10, {length} tokens, "{separator}"'
         results.append(line(name, found, reference, scifact.TOLERANCE, f"published {note}"))
+    results.append(splade(shared / "models" / "splade-minilm", data / "scifact"))
     return 0 if all(results) else 1
+
+
+def splade(model: Path, data: Path) -> bool:
+    """SciFact with a SPLADE model."""
+    separator, length, reference, note = scifact.SPLADE_SETTING
+    name = f'SciFact, nDCG@10, splade-minilm, {length} tokens, "{separator}"'
+    if not model.is_dir():
+        print(f"{name}: NOT RUN, there is no folder {model}", file=sys.stderr)
+        return False
+    found = scifact.ndcg(corten.Encoder(model), data, separator, length)
+    return line(name, found, reference, scifact.SPLADE_TOLERANCE, f"reference in {note}")
 
 
 if __name__ == "__main__":

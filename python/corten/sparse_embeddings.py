@@ -162,7 +162,9 @@ class SparseEmbeddings:
         except ImportError as error:
             raise ImportError("to_torch: torch is not installed (hint: to_dense needs only numpy)") from error
         places = torch.from_numpy(np.stack((self._rows(), self.indices.astype(np.int64))))
-        return torch.sparse_coo_tensor(places, torch.from_numpy(self.values.copy()), self.shape, is_coalesced=True)
+        values = torch.from_numpy(self.values.copy())
+        # What torch would check, the constructor of this class has.
+        return torch.sparse_coo_tensor(places, values, self.shape, check_invariants=False, is_coalesced=True)
 
     def decode(self, top_k: int | None = None) -> list[list[tuple[str, float]]]:
         """The words and weights of each row by falling weight (equal ones by rising term id), at most `top_k` of them.

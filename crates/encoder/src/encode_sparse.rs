@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use models::Cancel;
+use models::{Cancel, SpladeModel};
 
-use crate::encoder::{Encoder, Parts, at_least_one};
+use crate::encoder::{Encoder, at_least_one};
 use crate::error::EncodeError;
 use crate::options::SparseOptions;
 use crate::rows;
@@ -28,7 +28,7 @@ impl Encoder {
         options: &SparseOptions,
         watch: &mut Watch<'_>,
     ) -> Result<SparseRows, EncodeError> {
-        self.parts.model.sparse()?;
+        let model = Arc::clone(self.parts.model.sparse()?);
         at_least_one("batch_size", options.batch_size)?;
         at_least_one("max_active_dims", options.max_active_dims.unwrap_or(1))?;
         let prompt = options.prompt.as_deref().unwrap_or_default();
@@ -37,7 +37,7 @@ impl Encoder {
         let batch_size = options.batch_size.min(TEXTS_PER_BATCH);
         let tokens = self.tokens(&mut call, texts, prompt, self.max_seq_length(), batch_size)?;
         let most = options.max_active_dims.or(self.settings().max_active_dims).unwrap_or(usize::MAX);
-        let stage = Arc::new(EmbedSparse { parts: Arc::clone(&self.parts), tokens, most });
+        let stage = Arc::new(EmbedSparse { model, tokens, most });
         call.run(&stage, |call, batch, output: Vec<SparseRow>| {
             let texts = stage.tokens.plan.texts(batch);
             for (&text, row) in texts.iter().zip(output) {
@@ -60,7 +60,7 @@ impl Encoder {
 
 /// Token ids to sparse rows.
 struct EmbedSparse {
-    parts: Arc<Parts>,
+    model: Arc<SpladeModel>,
     tokens: Tokens,
     /// Most values of a row.
     most: usize,
@@ -78,9 +78,8 @@ impl Stage for EmbedSparse {
     }
 
     fn work(&self, task: usize, cancel: &Cancel) -> Result<Vec<SparseRow>, EncodeError> {
-        let model = self.parts.model.sparse()?;
-        let weights = model.embed(&self.tokens.batch(task)?, cancel)?;
-        let dense = weights.chunks_exact(model.terms().max(1));
+        let weights = self.model.embed(&self.tokens.batch(task)?, cancel)?;
+        let dense = weights.chunks_exact(self.model.terms().max(1));
         rows::check_finite(dense.clone(), self.tokens.plan.texts(task))?;
         Ok(dense.map(|row| SparseRow::of_dense(row, self.most)).collect())
     }

@@ -1,5 +1,7 @@
 //! The loaded model, by what it gives: dense rows or sparse ones.
 
+use std::sync::Arc;
+
 use model_files::SentenceModel;
 use models::{DenseModel, Dtype, SpladeModel};
 
@@ -10,7 +12,7 @@ pub(crate) enum Model {
     /// Rows of floats.
     Dense(DenseModel),
     /// A few weights of many terms.
-    Sparse(SpladeModel),
+    Sparse(Arc<SpladeModel>),
 }
 
 impl Model {
@@ -20,7 +22,7 @@ impl Model {
     /// As for the model of that family.
     pub(crate) fn load(dtype: Dtype, files: &SentenceModel) -> Result<Self, EncodeError> {
         Ok(match SpladeModel::load(dtype, files)? {
-            Some(model) => Self::Sparse(model),
+            Some(model) => Self::Sparse(Arc::new(model)),
             None => Self::Dense(DenseModel::load(dtype, files)?),
         })
     }
@@ -48,7 +50,7 @@ impl Model {
     ///
     /// # Errors
     /// [`EncodeError::Family`].
-    pub(crate) fn sparse(&self) -> Result<&SpladeModel, EncodeError> {
+    pub(crate) fn sparse(&self) -> Result<&Arc<SpladeModel>, EncodeError> {
         match self {
             Self::Dense(_) => Err(EncodeError::Family { expected: "sparse", found: "dense" }),
             Self::Sparse(model) => Ok(model),

@@ -7,4 +7,6 @@ mod goldens;
 #[cfg(test)]
 mod parity;
 #[cfg(test)]
+mod sparse;
+#[cfg(test)]
 mod tokenizer_files;
