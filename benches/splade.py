@@ -1,12 +1,13 @@
 """SPLADE in float32: corten beside sentence-transformers' SparseEncoder, in turn, in one process and on the same texts.
 
-PYTHONPATH=python PYTHON benches/splade.py [MODEL] [--random-base] [--texts 64] [--repeat 3] [--memory]
+PYTHONPATH=python PYTHON benches/splade.py [MODEL] [--random-base] [--texts 32] [--repeat 3] [--memory]
 
 PYTHON is that of an environment with sentence-transformers and torch; corten is taken from this checkout, after
 `make build`. MODEL is a folder, by default ../shared/models/splade-minilm. `--random-base` writes a BERT-base of random
-weights into a temporary folder and uses that. Both encode the same abstracts with the same threads, one after the
-other; tokens are those the models see, without padding. The best of the repeats counts, and the vectors are compared
-each time.
+weights into a temporary folder and uses that. Both encode the same texts with the same threads, one after the other.
+They are the longest there are, whole abstracts of similar length, so that the peer computes little padding:
+its share is printed. Tokens are those the models see. The best of the repeats counts, and the vectors are compared each
+time.
 
 With `--memory` the peak of the memory above the loaded model is measured instead, for one batch of 32 texts of 512
 tokens (or as many as the model takes), each library in a process of its own.
@@ -79,11 +80,21 @@ def seconds(work: Callable[[], Any]) -> tuple[float, Any]:
     return time.perf_counter() - started, result
 
 
+def batches(encoder: corten.Encoder, texts: list[str]) -> list[list[int]]:
+    """The numbers of tokens of each batch as the peer forms them: by falling number of characters, 32 texts each."""
+    counts = [len(ids) for ids in encoder.token_ids(sorted(texts, key=len, reverse=True))]
+    return [counts[start : start + 32] for start in range(0, len(counts), 32)]
+
+
 def compare(model: Path, texts: list[str], repeat: int) -> None:
     """Encodes in turn and prints both speeds and their ratio."""
     encoders = {library: encoder_of(library, model) for library in LIBRARIES}
     tokens = sum(len(ids) for ids in encoders["corten"].token_ids(texts))
-    print(f"{model.name}: {len(texts)} texts, {tokens} tokens, float32, {corten.cpu_info()['threads']} threads")
+    padded = sum(max(batch) * len(batch) for batch in batches(encoders["corten"], texts))
+    print(
+        f"{model.name}: {len(texts)} texts, {tokens} tokens, float32, {corten.cpu_info()['threads']} threads; ", end=""
+    )
+    print(f"with padding {padded} tokens")
     for encoder in encoders.values():
         encoder.encode(texts[:4])
     times: dict[str, list[float]] = {library: [] for library in LIBRARIES}
@@ -126,7 +137,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", nargs="?", type=Path, default=DEFAULT)
     parser.add_argument("--random-base", action="store_true")
-    parser.add_argument("--texts", type=int, default=64)
+    parser.add_argument("--texts", type=int, default=32)
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--memory", action="store_true")
     parser.add_argument("--memory-of", choices=LIBRARIES, help=argparse.SUPPRESS)
@@ -147,7 +158,7 @@ def main() -> None:
                 subprocess.run(command, check=True)  # noqa: S603  this very program
             return
         texts = [json.loads(line) for line in TEXTS.read_text(encoding="utf-8").splitlines()]
-        compare(model, texts[: arguments.texts], arguments.repeat)
+        compare(model, sorted(texts, key=len, reverse=True)[: arguments.texts], arguments.repeat)
 
 
 if __name__ == "__main__":
