@@ -1,9 +1,9 @@
-"""Published figures of all-MiniLM-L6-v2 and of splade-minilm, reproduced with corten: PubMedQA and SciFact.
+"""Published figures of all-MiniLM-L6-v2 and those of the two small trained models, reproduced: PubMedQA and SciFact.
 
 make quality, or python benches/quality/run.py [folder with pubmedqa/ and scifact/]
 
 Without an argument the data is taken from shared/data beside the checkout ($CORTEN_SHARED/data where that is set), and
-splade-minilm from shared/models. The process exits with 1 where a figure is off or a model is not there.
+splade-minilm and static-minilm-256 from shared/models. The process exits with 1 where a figure is off or a model is not there.
 """
 
 from __future__ import annotations
@@ -43,7 +43,24 @@ def main() -> int:
         name = f'SciFact, nDCG@10, {length} tokens, "{separator}"'
         results.append(line(name, found, reference, scifact.TOLERANCE, f"published {note}"))
     results.append(splade(shared / "models" / "splade-minilm", data / "scifact"))
+    results += static(shared / "models" / "static-minilm-256", data)
     return 0 if all(results) else 1
+
+
+def static(model: Path, data: Path) -> list[bool]:
+    """SciFact with a static embedding at each of its sizes, and PubMedQA."""
+    if not model.is_dir():
+        print(f"static-minilm-256: NOT RUN, there is no folder {model}", file=sys.stderr)
+        return [False]
+    found = pubmedqa.pearson(corten.Encoder(model), data / "pubmedqa")
+    note = "reference in float32"
+    results = [line("PubMedQA, Pearson, static-minilm-256", found, *pubmedqa.STATIC, note)]
+    for dimension, reference in scifact.STATIC_SETTINGS:
+        encoder = corten.Encoder(model, truncate_dim=dimension)
+        found = scifact.ndcg(encoder, data / "scifact", scifact.STATIC_SEPARATOR, None)
+        name = f"SciFact, nDCG@10, static-minilm-256, {dimension} dimensions"
+        results.append(line(name, found, reference, scifact.STATIC_TOLERANCE, note))
+    return results
 
 
 def splade(model: Path, data: Path) -> bool:

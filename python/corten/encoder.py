@@ -77,7 +77,7 @@ class Encoder(EncoderSettings, SparseMethods):
             revision: The branch, tag or commit of the hub's repository.
             local_files_only: Make no request; the model must be a folder or in the cache.
             token: A hub token, or True for the one saved on this machine.
-            trust_remote_code: Taken for compatibility: code that comes with a model is never run.
+            trust_remote_code: Taken for compatibility: code that comes with a model, as with BertHash, is never run.
             truncate_dim: Cut vectors to this many dimensions; overrules the model's.
             max_active_dims: Keep this many of the largest values of sparse vectors; overrules the model's.
             dtype: What the layers' products are computed in. "float32", the default, gives the reference's vectors to
@@ -281,9 +281,11 @@ class Encoder(EncoderSettings, SparseMethods):
             (settings, self._similarity, self.max_seq_length),
         )
 
-    def __setstate__(self, state: tuple[dict[str, Any], SimilarityName, int]) -> None:
+    def __setstate__(self, state: tuple[dict[str, Any], SimilarityName, int | None]) -> None:
         """Takes the settings that `__reduce__` stored."""
-        settings, self._similarity, self.max_seq_length = state
+        settings, self._similarity, max_seq_length = state
+        if max_seq_length is not None:
+            self.max_seq_length = max_seq_length
         self.__dict__.update(settings)
 
 

@@ -54,8 +54,11 @@ class EncoderSettings:
         self._similarity = similarity_name(value)
 
     @property
-    def max_seq_length(self) -> int:
-        """Texts are cut to this many tokens, special tokens included. Can be set, up to what the model has room for."""
+    def max_seq_length(self) -> int | None:
+        """Texts are cut to this many tokens, special tokens included. Can be set, up to what the model has room for.
+
+        None for a static embedding, whose texts count whole (unless its tokenizer.json cuts them); it cannot be set.
+        """
         return self._native.max_seq_length
 
     @max_seq_length.setter

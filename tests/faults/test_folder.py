@@ -69,9 +69,8 @@ def test_other_ways_to_write_a_path(tmp_path: Path, path: str) -> None:
             '"custom.Pooling"',
         ),
         (
-            [{"path": "", "type": "sentence_transformers.models.StaticEmbedding"}],
-            "modules.json: [0].type: a static embedding model is not supported: "
-            '"sentence_transformers.models.StaticEmbedding"',
+            [{"path": "", "type": "sentence_transformers.models.CNN"}],
+            'modules.json: [0].type: this module is not supported: "sentence_transformers.models.CNN"',
         ),
     ],
 )

@@ -22,6 +22,8 @@ EXAMPLES = re.findall(r"^```(?:python|pycon)\n(.*?)^```", README, re.MULTILINE |
 STAND_INS: dict[str, Path | None] = {
     "sentence-transformers/all-MiniLM-L6-v2": None,
     "neuml/pubmedbert-base-splade": SHARED / "models" / "splade-minilm",
+    "sentence-transformers/static-retrieval-mrl-en-v1": SHARED / "models" / "static-minilm-256",
+    "neuml/bert-hash-pico-embeddings": SHARED / "fixtures" / "models" / "bert-hash",
 }
 MOST_LINES = 5
 

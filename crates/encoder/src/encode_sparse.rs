@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use models::{Cancel, SpladeModel};
 
-use crate::encoder::{Encoder, at_least_one};
+use crate::encoder::Encoder;
 use crate::error::EncodeError;
+use crate::limits::at_least_one;
 use crate::options::SparseOptions;
 use crate::rows;
 use crate::run::{Call, Stage, Watch};
@@ -35,7 +36,7 @@ impl Encoder {
         let mut rows = vec![SparseRow::default(); texts.len()];
         let mut call = Call::new(thread_pool::pool(self.threads())?, watch);
         let batch_size = options.batch_size.min(TEXTS_PER_BATCH);
-        let tokens = self.tokens(&mut call, texts, prompt, self.max_seq_length(), batch_size)?;
+        let tokens = self.tokens(&mut call, texts, prompt, self.length_limit(), batch_size)?;
         let most = options.max_active_dims.or(self.settings().max_active_dims).unwrap_or(usize::MAX);
         let stage = Arc::new(EmbedSparse { model, tokens, most });
         call.run(&stage, |call, batch, output: Vec<SparseRow>| {

@@ -4,23 +4,26 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use model_files::Settings;
-use models::{DenseModel, Dtype, Level, ModelError};
+use model_files::{Model as ModelFiles, SentenceModel, Settings, StaticModel as StaticFiles};
+use models::{DenseModel, Dtype, Level, ModelError, StaticModel};
 
 use crate::error::EncodeError;
+use crate::limits::{at_least_one, check_max_seq_length, zeros};
 use crate::model::Model;
 use crate::options::{DtypeChoice, EncodeOptions, LoadOptions};
 use crate::plan::{Plan, TOKEN_BUDGET};
 use crate::run::{Call, Watch};
 use crate::stages::{Embed, Hidden, TokenIds, Tokenise, Tokens};
-use crate::text_tokenizer::TextTokenizer;
+use crate::static_texts::{self, StaticCall};
+use crate::text_tokenizer::{TableSize, TextTokenizer};
 use crate::thread_pool;
 
 /// What a loaded model consists of.
 pub(crate) struct Parts {
     pub(crate) model: Model,
-    pub(crate) tokenizer: TextTokenizer,
+    pub(crate) tokenizer: Arc<TextTokenizer>,
     settings: Settings,
+    /// 0 for a static embedding, which has no positions.
     max_position_embeddings: usize,
 }
 
@@ -31,6 +34,7 @@ pub struct Encoder {
     pub(crate) parts: Arc<Parts>,
     threads: usize,
     dtype: Dtype,
+    /// `usize::MAX` for a static embedding, whose texts are never cut here.
     max_seq_length: AtomicUsize,
 }
 
@@ -47,7 +51,24 @@ impl Encoder {
             DtypeChoice::Fixed(dtype) => dtype,
             DtypeChoice::Automatic => Dtype::automatic(Level::selected().map_err(ModelError::from)?),
         };
-        let mut files = model_files::open(folder)?;
+        match model_files::open(folder)? {
+            ModelFiles::Sentence(files) => pool.install(|| Self::load_transformer(files, threads, dtype)),
+            ModelFiles::Static(files) => pool.install(|| Self::load_static(files, threads)),
+        }
+    }
+
+    fn load_static(files: StaticFiles, threads: usize) -> Result<Self, EncodeError> {
+        let embedding = &files.embedding;
+        let from = format!("from {:?} of the weights", embedding.tokens_from);
+        let table = TableSize { rows: embedding.tokens, from: &from };
+        let tokenizer = Arc::new(TextTokenizer::of_static_embedding(&embedding.tokenizer, table)?);
+        let model = Model::Static(Arc::new(StaticModel::load(&files)?));
+        let parts = Arc::new(Parts { model, tokenizer, settings: files.settings, max_position_embeddings: 0 });
+        // There is no product whose numbers a dtype could choose: vectors are added in float32.
+        Ok(Self { parts, threads, dtype: Dtype::Float32, max_seq_length: AtomicUsize::new(usize::MAX) })
+    }
+
+    fn load_transformer(mut files: SentenceModel, threads: usize, dtype: Dtype) -> Result<Self, EncodeError> {
         let config = &files.transformer.config;
         let (vocab_size, max_position_embeddings) = (config.vocab_size, config.max_position_embeddings);
         let tokenizer = TextTokenizer::new(&files.transformer.tokenizer, vocab_size)?;
@@ -56,8 +77,8 @@ impl Encoder {
         // The files of the tokenizer are not needed any more, and some are larger than a small model.
         files.transformer.tokenizer.tokenizer_json = None;
         files.transformer.tokenizer.vocab_txt = None;
-        let model = pool.install(|| Model::load(dtype, &files))?;
-        let settings = files.settings;
+        let model = Model::load(dtype, &files)?;
+        let (settings, tokenizer) = (files.settings, Arc::new(tokenizer));
         let parts = Arc::new(Parts { model, tokenizer, settings, max_position_embeddings });
         Ok(Self { parts, threads, dtype, max_seq_length: AtomicUsize::new(max_seq_length) })
     }
@@ -81,15 +102,21 @@ impl Encoder {
         options: &EncodeOptions,
         watch: &mut Watch<'_>,
     ) -> Result<Vec<f32>, EncodeError> {
-        let model = self.parts.model.dense()?;
         at_least_one("batch_size", options.batch_size)?;
         at_least_one("truncate_dim", options.truncate_dim.unwrap_or(1))?;
         let prompt = options.prompt.as_deref().unwrap_or_default();
-        let max_seq_length = self.max_seq_length();
         let dimension = self.output_dimension(options.truncate_dim);
-        let mut rows = zeros(texts.len(), dimension)?;
-
         let mut call = Call::new(thread_pool::pool(self.threads)?, watch);
+        if let Model::Static(model) = &self.parts.model {
+            let (model, tokenizer) = (Arc::clone(model), Arc::clone(&self.parts.tokenizer));
+            let (prompt, normalize) = (prompt.to_owned(), options.normalize);
+            let mut rows = zeros(texts.len(), dimension)?;
+            let job = StaticCall { model, tokenizer, texts, prompt, dimension, normalize };
+            return static_texts::encode(&mut call, job, &mut rows).map(|()| rows);
+        }
+        let model = self.parts.model.dense()?;
+        let max_seq_length = self.length_limit();
+        let mut rows = zeros(texts.len(), dimension)?;
         let excluded_prompt_tokens = if model.excludes_prompt() {
             let count = self.parts.tokenizer.prompt_tokens(prompt, max_seq_length);
             count.map_err(|message| EncodeError::Prompt { message })?
@@ -120,7 +147,7 @@ impl Encoder {
     /// the order of the texts. Pooling and everything after it, `normalize` and `truncate_dim`, do not apply.
     ///
     /// # Errors
-    /// As for [`Encoder::encode`].
+    /// As for [`Encoder::encode`], and [`EncodeError::NoTokenVectors`] for a static embedding.
     pub fn token_embeddings(
         &self,
         texts: Vec<String>,
@@ -132,7 +159,7 @@ impl Encoder {
         let prompt = options.prompt.as_deref().unwrap_or_default();
         let mut vectors = vec![Vec::new(); texts.len()];
         let mut call = Call::new(thread_pool::pool(self.threads)?, watch);
-        let tokens = self.tokens(&mut call, texts, prompt, self.max_seq_length(), options.batch_size)?;
+        let tokens = self.tokens(&mut call, texts, prompt, self.length_limit(), options.batch_size)?;
         let stage = Arc::new(Hidden { parts: Arc::clone(&self.parts), tokens });
         call.run(&stage, |call, batch, output: Vec<Vec<f32>>| {
             let texts = stage.tokens.plan.texts(batch);
@@ -157,7 +184,7 @@ impl Encoder {
         watch: &mut Watch<'_>,
     ) -> Result<Vec<Box<[u32]>>, EncodeError> {
         let mut call = Call::new(thread_pool::pool(self.threads)?, watch);
-        self.tokenise(&mut call, texts, prompt.unwrap_or_default(), self.max_seq_length())
+        self.tokenise(&mut call, texts, prompt.unwrap_or_default(), self.length_limit())
     }
 
     /// Width of the rows of [`Encoder::encode`]: that of the model, cut to `truncate_dim` or, without one, to the
@@ -186,9 +213,14 @@ impl Encoder {
         self.parts.model.dense().map_or(0, DenseModel::hidden_size)
     }
 
-    /// Most tokens of a text, special tokens included; what is longer is cut at the end.
+    /// Most tokens of a text, special tokens included; what is longer is cut at the end. `None` for a static embedding,
+    /// whose texts count whole unless its tokenizer itself cuts them.
     #[must_use]
-    pub fn max_seq_length(&self) -> usize {
+    pub fn max_seq_length(&self) -> Option<usize> {
+        Some(self.length_limit()).filter(|limit| *limit != usize::MAX)
+    }
+
+    pub(crate) fn length_limit(&self) -> usize {
         self.max_seq_length.load(Ordering::Relaxed)
     }
 
@@ -196,8 +228,12 @@ impl Encoder {
     ///
     /// # Errors
     /// [`EncodeError::Argument`] unless it leaves room for the special tokens and is at most the model's number of
-    /// positions.
+    /// positions; always for a static embedding, as in the reference.
     pub fn set_max_seq_length(&self, max_seq_length: usize) -> Result<(), EncodeError> {
+        if matches!(self.parts.model, Model::Static(_)) {
+            let expected = "none for a static embedding, whose texts count whole".to_owned();
+            return Err(EncodeError::Argument { name: "max_seq_length", expected, found: max_seq_length });
+        }
         check_max_seq_length(max_seq_length, &self.parts.tokenizer, self.parts.max_position_embeddings)?;
         self.max_seq_length.store(max_seq_length, Ordering::Relaxed);
         Ok(())
@@ -242,7 +278,7 @@ impl Encoder {
         prompt: &str,
         max_seq_length: usize,
     ) -> Result<Vec<TokenIds>, EncodeError> {
-        let stage = Arc::new(Tokenise::new(&self.parts, texts, prompt, max_seq_length));
+        let stage = Arc::new(Tokenise::new(&self.parts.tokenizer, texts, prompt, max_seq_length));
         let mut ids = vec![TokenIds::default(); stage.texts()];
         let place = |_: &mut Call<'_, '_>, task: usize, output: Vec<TokenIds>| {
             for (place, of_text) in ids.iter_mut().skip(stage.range(task).start).zip(output) {
@@ -256,42 +292,4 @@ impl Encoder {
         }
         Ok(ids)
     }
-}
-
-/// Checks a length limit against the special tokens and the position table.
-fn check_max_seq_length(
-    max_seq_length: usize,
-    tokenizer: &TextTokenizer,
-    max_position_embeddings: usize,
-) -> Result<(), EncodeError> {
-    let least = tokenizer.special_tokens();
-    if (least..=max_position_embeddings).contains(&max_seq_length) {
-        return Ok(());
-    }
-    Err(EncodeError::Argument {
-        name: "max_seq_length",
-        expected: format!(
-            "an integer from {least} (the special tokens) to {max_position_embeddings} (max_position_embeddings)"
-        ),
-        found: max_seq_length,
-    })
-}
-
-pub(crate) fn at_least_one(name: &'static str, found: usize) -> Result<(), EncodeError> {
-    if found == 0 {
-        let expected = "an integer of at least 1".to_owned();
-        return Err(EncodeError::Argument { name, expected, found });
-    }
-    Ok(())
-}
-
-/// Memory for the result, or an error instead of the end of the process.
-fn zeros(rows: usize, dimension: usize) -> Result<Vec<f32>, EncodeError> {
-    let values = rows.saturating_mul(dimension);
-    let mut zeros = Vec::new();
-    zeros
-        .try_reserve_exact(values)
-        .map_err(|_| EncodeError::OutOfMemory { bytes: values.saturating_mul(size_of::<f32>()) })?;
-    zeros.resize(values, 0.0);
-    Ok(zeros)
 }

@@ -53,6 +53,9 @@ pub enum EncodeError {
         /// The lowest such text of the call.
         index: usize,
     },
+    /// Token vectors were asked of a model that has none.
+    #[error("token_embeddings: a static embedding gives one vector a text, and none a token")]
+    NoTokenVectors,
     /// There is not enough memory for the result.
     #[error("not enough memory for the result: {bytes} bytes")]
     OutOfMemory {

@@ -29,9 +29,11 @@
 
 #![forbid(unsafe_code)]
 
+mod bert_words;
 mod encode_sparse;
 mod encoder;
 mod error;
+mod limits;
 mod model;
 mod options;
 mod plan;
@@ -39,9 +41,12 @@ mod rows;
 mod run;
 mod sparse_rows;
 mod stages;
+mod static_texts;
 mod text_tokenizer;
 mod thread_pool;
+mod tokenizer_checks;
 mod tokenizer_definition;
+mod word_pieces;
 
 pub use encoder::Encoder;
 pub use error::EncodeError;
@@ -50,5 +55,5 @@ pub use models::{Dtype, Level, LevelError, ModelError};
 pub use options::{DtypeChoice, EncodeOptions, LoadOptions, SparseOptions};
 pub use run::{Watch, panic_message};
 pub use sparse_rows::SparseRows;
-pub use text_tokenizer::TextTokenizer;
+pub use text_tokenizer::{TableSize, TextTokenizer};
 pub use thread_pool::{MOST_THREADS, default_threads};

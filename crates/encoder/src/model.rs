@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use model_files::SentenceModel;
-use models::{DenseModel, Dtype, SpladeModel};
+use models::{DenseModel, Dtype, SpladeModel, StaticModel};
 
 use crate::error::EncodeError;
 
@@ -13,10 +13,12 @@ pub(crate) enum Model {
     Dense(DenseModel),
     /// A few weights of many terms.
     Sparse(Arc<SpladeModel>),
+    /// Rows of floats, from a table of token vectors.
+    Static(Arc<StaticModel>),
 }
 
 impl Model {
-    /// Reads the weights that `files` describes, for products in `dtype`.
+    /// Reads the weights of a BERT model that `files` describes, for products in `dtype`.
     ///
     /// # Errors
     /// As for the model of that family.
@@ -32,17 +34,19 @@ impl Model {
         match self {
             Self::Dense(model) => model.dimension(),
             Self::Sparse(model) => model.terms(),
+            Self::Static(model) => model.dimension(),
         }
     }
 
-    /// The model for a call that gives dense rows.
+    /// The model for a call that needs an encoder of tokens and gives dense rows.
     ///
     /// # Errors
-    /// [`EncodeError::Family`].
+    /// [`EncodeError::Family`] for a sparse model, [`EncodeError::NoTokenVectors`] for a static embedding.
     pub(crate) fn dense(&self) -> Result<&DenseModel, EncodeError> {
         match self {
             Self::Dense(model) => Ok(model),
             Self::Sparse(_) => Err(EncodeError::Family { expected: "dense", found: "sparse" }),
+            Self::Static(_) => Err(EncodeError::NoTokenVectors),
         }
     }
 
@@ -52,7 +56,7 @@ impl Model {
     /// [`EncodeError::Family`].
     pub(crate) fn sparse(&self) -> Result<&Arc<SpladeModel>, EncodeError> {
         match self {
-            Self::Dense(_) => Err(EncodeError::Family { expected: "sparse", found: "dense" }),
+            Self::Dense(_) | Self::Static(_) => Err(EncodeError::Family { expected: "sparse", found: "dense" }),
             Self::Sparse(model) => Ok(model),
         }
     }

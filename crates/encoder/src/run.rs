@@ -26,9 +26,9 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 pub type Watch<'a> = dyn FnMut(usize) -> ControlFlow<()> + 'a;
 
 /// A list of tasks of one kind, such as the batches of a call.
-pub(crate) trait Stage: Send + Sync + 'static {
+pub(crate) trait Stage: Send + Sync {
     /// What a task returns to the calling thread.
-    type Output: Send + 'static;
+    type Output: Send;
 
     /// Number of tasks.
     fn tasks(&self) -> usize;
@@ -73,45 +73,48 @@ impl<'watch, 'data> Call<'watch, 'data> {
     ) -> Result<(), EncodeError> {
         // One more than can run, so that no thread waits for this one to wake up.
         let most_in_flight = self.pool.current_num_threads() + 1;
+        let pool = Arc::clone(&self.pool);
         let (sender, receiver) = mpsc::channel();
         let mut next = 0;
         let mut in_flight = 0_usize;
         let mut failure: Option<(usize, EncodeError)> = None;
-        loop {
-            while in_flight < most_in_flight && next < stage.tasks() {
-                let task = next;
-                next += 1;
-                if failure.as_ref().is_some_and(|(text, _)| stage.first_text(task) >= *text) {
-                    continue;
+        pool.in_place_scope(|scope| {
+            loop {
+                while in_flight < most_in_flight && next < stage.tasks() {
+                    let task = next;
+                    next += 1;
+                    if failure.as_ref().is_some_and(|(text, _)| stage.first_text(task) >= *text) {
+                        continue;
+                    }
+                    let (stage, cancel, sender) = (Arc::clone(stage), self.cancel.clone(), sender.clone());
+                    scope.spawn(move |_| {
+                        let result = guarded(stage.as_ref(), task, &cancel);
+                        // The calling thread can only be gone if it panicked; then there is nobody to tell.
+                        let _ = sender.send((task, result));
+                    });
+                    in_flight += 1;
                 }
-                let (stage, cancel, sender) = (Arc::clone(stage), self.cancel.clone(), sender.clone());
-                self.pool.spawn(move || {
-                    let result = guarded(stage.as_ref(), task, &cancel);
-                    // The calling thread can only be gone if it panicked; then there is nobody to tell.
-                    let _ = sender.send((task, result));
-                });
-                in_flight += 1;
-            }
-            if in_flight == 0 {
-                break;
-            }
-            let (task, result) = self.receive(&receiver)?;
-            in_flight -= 1;
-            match result {
-                Ok(output) => place(self, task, output),
-                Err(error) => {
-                    let text = if error.ends_the_call() {
-                        self.cancel.cancel();
-                        0
-                    } else {
-                        error.text_index().unwrap_or_else(|| stage.first_text(task))
-                    };
-                    if failure.as_ref().is_none_or(|(lowest, _)| text < *lowest) {
-                        failure = Some((text, error));
+                if in_flight == 0 {
+                    return Ok::<(), EncodeError>(());
+                }
+                let (task, result) = self.receive(&receiver)?;
+                in_flight -= 1;
+                match result {
+                    Ok(output) => place(self, task, output),
+                    Err(error) => {
+                        let text = if error.ends_the_call() {
+                            self.cancel.cancel();
+                            0
+                        } else {
+                            error.text_index().unwrap_or_else(|| stage.first_text(task))
+                        };
+                        if failure.as_ref().is_none_or(|(lowest, _)| text < *lowest) {
+                            failure = Some((text, error));
+                        }
                     }
                 }
             }
-        }
+        })?;
         failure.map_or(Ok(()), |(_, error)| Err(error))
     }
 

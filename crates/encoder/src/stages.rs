@@ -10,6 +10,7 @@ use crate::error::EncodeError;
 use crate::plan::Plan;
 use crate::rows;
 use crate::run::Stage;
+use crate::text_tokenizer::TextTokenizer;
 
 /// Bytes of text in one task of [`Tokenise`]: a few milliseconds of work.
 const BYTES_PER_TASK: usize = 16 * 1024;
@@ -17,12 +18,31 @@ const BYTES_PER_TASK: usize = 16 * 1024;
 /// Texts in one task of [`Tokenise`], however short they are.
 const TEXTS_PER_TASK: usize = 512;
 
+/// The texts of each tokenising task, neighbours together.
+pub(crate) fn tasks_of(texts: &[String], prompt: &str) -> Vec<Range<usize>> {
+    let mut tasks = Vec::new();
+    let mut start = 0;
+    let mut bytes = 0_usize;
+    for (index, text) in texts.iter().enumerate() {
+        bytes = bytes.saturating_add(prompt.len()).saturating_add(text.len());
+        if bytes >= BYTES_PER_TASK || index - start + 1 == TEXTS_PER_TASK {
+            tasks.push(start..index + 1);
+            start = index + 1;
+            bytes = 0;
+        }
+    }
+    if start < texts.len() {
+        tasks.push(start..texts.len());
+    }
+    tasks
+}
+
 /// Token ids of one text.
 pub(crate) type TokenIds = Box<[u32]>;
 
 /// Texts to token ids, `[CLS]` and `[SEP]` included.
 pub(crate) struct Tokenise {
-    parts: Arc<Parts>,
+    tokenizer: Arc<TextTokenizer>,
     texts: Vec<String>,
     prompt: String,
     max_seq_length: usize,
@@ -31,22 +51,9 @@ pub(crate) struct Tokenise {
 }
 
 impl Tokenise {
-    pub(crate) fn new(parts: &Arc<Parts>, texts: Vec<String>, prompt: &str, max_seq_length: usize) -> Self {
-        let mut tasks = Vec::new();
-        let mut start = 0;
-        let mut bytes = 0_usize;
-        for (index, text) in texts.iter().enumerate() {
-            bytes = bytes.saturating_add(prompt.len()).saturating_add(text.len());
-            if bytes >= BYTES_PER_TASK || index - start + 1 == TEXTS_PER_TASK {
-                tasks.push(start..index + 1);
-                start = index + 1;
-                bytes = 0;
-            }
-        }
-        if start < texts.len() {
-            tasks.push(start..texts.len());
-        }
-        Self { parts: Arc::clone(parts), texts, prompt: prompt.to_owned(), max_seq_length, tasks }
+    pub(crate) fn new(tokenizer: &Arc<TextTokenizer>, texts: Vec<String>, prompt: &str, max_seq_length: usize) -> Self {
+        let tasks = tasks_of(&texts, prompt);
+        Self { tokenizer: Arc::clone(tokenizer), texts, prompt: prompt.to_owned(), max_seq_length, tasks }
     }
 
     /// Number of texts.
@@ -82,7 +89,7 @@ impl Stage for Tokenise {
         let mut ids = Vec::with_capacity(texts.len());
         for (index, text) in range.zip(texts) {
             cancel.check()?;
-            let text = self.parts.tokenizer.token_ids(&self.prompt, text, self.max_seq_length);
+            let text = self.tokenizer.token_ids(&self.prompt, text, self.max_seq_length);
             ids.push(text.map_err(|message| EncodeError::Text { index, message })?);
         }
         Ok(ids)

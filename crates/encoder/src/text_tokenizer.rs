@@ -2,14 +2,14 @@
 
 use std::borrow::Cow;
 use std::panic::catch_unwind;
-use std::path::Path;
 
 use model_files::{ModelFileError, TokenizerFiles};
-use tokenizers::models::ModelWrapper;
-use tokenizers::{Encoding, Model as _, Token, Tokenizer};
+use tokenizers::Tokenizer;
 
+use crate::bert_words::BertWords;
 use crate::run::panic_message;
-use crate::tokenizer_definition;
+use crate::tokenizer_checks::{check_vocabulary, tokens_around};
+use crate::tokenizer_definition::{self, Truncation};
 
 /// Characters of a text that are looked at, per token of the length limit; the rest is cut off before tokenising.
 ///
@@ -19,14 +19,27 @@ use crate::tokenizer_definition;
 /// The number is that of text-embeddings-inference, `core/src/tokenization.rs`.
 const CHARACTERS_PER_TOKEN: usize = 250;
 
-/// The tokenizer of a model, checked against its embedding table: every id it returns is below `vocab_size`.
+/// The tokenizer of a model, checked against its embedding table: every id it returns is below the table's number of rows.
 #[derive(Debug)]
 pub struct TextTokenizer {
     tokenizer: Tokenizer,
-    /// The special tokens before every text, `[CLS]`.
+    /// The fast way through ordinary text, for tokenizers that have one.
+    words: Option<BertWords>,
+    /// The special tokens before every text, `[CLS]`; none for a static embedding.
     before: Vec<u32>,
-    /// The special tokens after every text, `[SEP]`.
+    /// The special tokens after every text, `[SEP]`; none for a static embedding.
     after: Vec<u32>,
+    /// The cut that the definition itself asks for, which counts for a static embedding only.
+    truncation: Option<Truncation>,
+}
+
+/// The number of rows of an embedding table and where it stands, for errors.
+#[derive(Clone, Copy, Debug)]
+pub struct TableSize<'a> {
+    /// Every token id is below this.
+    pub rows: usize,
+    /// Such as `vocab_size of config.json`.
+    pub from: &'a str,
 }
 
 impl TextTokenizer {
@@ -36,18 +49,35 @@ impl TextTokenizer {
     /// A [`ModelFileError`] that names the file: it cannot be read as a tokenizer, an id is not below `vocab_size`, or the
     /// unknown token or one of the tokens around every text is missing.
     pub fn new(files: &TokenizerFiles, vocab_size: usize) -> Result<Self, ModelFileError> {
+        let table = TableSize { rows: vocab_size, from: "vocab_size of config.json" };
+        Self::build(files, table, true)
+    }
+
+    /// Builds the tokenizer of a static embedding: nothing is put around a text, and a truncation in `tokenizer.json` counts.
+    ///
+    /// # Errors
+    /// As [`TextTokenizer::new`], but for the tokens around a text; also for a truncation that cannot be applied to one.
+    pub fn of_static_embedding(files: &TokenizerFiles, table: TableSize<'_>) -> Result<Self, ModelFileError> {
+        Self::build(files, table, false)
+    }
+
+    fn build(files: &TokenizerFiles, table: TableSize<'_>, special_tokens: bool) -> Result<Self, ModelFileError> {
         let file = tokenizer_definition::file(files);
         // The library panics on some malformed definitions.
         let tokenizer = catch_unwind(|| {
-            let tokenizer = tokenizer_definition::read(files)?;
-            check_vocabulary(&tokenizer, &file, files, vocab_size)?;
-            let (before, after) = tokens_around(&tokenizer, &file, vocab_size)?;
-            let tokenizer = Self { tokenizer, before, after };
+            let (tokenizer, truncation) = tokenizer_definition::read(files)?;
+            check_vocabulary(&tokenizer, &file, files, table, special_tokens)?;
+            let (before, after) =
+                if special_tokens { tokens_around(&tokenizer, &file, table)? } else { (Vec::new(), Vec::new()) };
+            let truncation = if special_tokens { None } else { truncation.as_ref() };
+            let truncation = tokenizer_definition::truncation(&file, truncation)?;
+            let words = BertWords::new(&tokenizer);
+            let tokenizer = Self { tokenizer, words, before, after, truncation };
             // Some mistakes in a definition only show when it is used.
-            let Err(reason) = tokenizer.token_ids("", "Ab 1.", usize::MAX) else {
+            let Err(reason) = tokenizer.tokenizer.encode_fast("Ab 1.", false) else {
                 return Ok(tokenizer);
             };
-            Err(tokenizer_definition::unreadable(&file, &reason))
+            Err(tokenizer_definition::unreadable(&file, &*reason))
         });
         tokenizer.unwrap_or_else(|panic| Err(tokenizer_definition::unreadable(&file, &panic_message(panic.as_ref()))))
     }
@@ -73,22 +103,52 @@ impl TextTokenizer {
     /// # Errors
     /// The tokenizers library's own words, where it fails.
     pub fn token_ids(&self, prompt: &str, text: &str, max_seq_length: usize) -> Result<Box<[u32]>, String> {
-        let most_characters = max_seq_length.saturating_mul(CHARACTERS_PER_TOKEN);
+        let mut ids = Vec::new();
+        self.append_ids(prompt, text, max_seq_length, &mut ids)?;
+        Ok(ids.into_boxed_slice())
+    }
+
+    /// [`TextTokenizer::token_ids`] at the end of `ids`. With `usize::MAX` for `max_seq_length` there is no limit and the
+    /// whole text counts.
+    ///
+    /// # Errors
+    /// The tokenizers library's own words, where it fails.
+    pub fn append_ids(
+        &self,
+        prompt: &str,
+        text: &str,
+        max_seq_length: usize,
+        ids: &mut Vec<u32>,
+    ) -> Result<(), String> {
+        let cut_at_end = self.truncation.is_none_or(|truncation| !truncation.keeps_end);
+        let from_definition = self.truncation.map_or(usize::MAX, |truncation| truncation.max_length);
+        let max_seq_length = max_seq_length.min(from_definition);
+        let most_characters = if cut_at_end { max_seq_length.saturating_mul(CHARACTERS_PER_TOKEN) } else { usize::MAX };
         let text = first_characters(text, most_characters);
         let text = if prompt.is_empty() {
             Cow::Borrowed(text)
         } else {
-            let joined = [prompt, text].concat();
-            let length = first_characters(&joined, most_characters).len();
-            let mut joined = joined;
-            joined.truncate(length);
+            let mut joined = [prompt, text].concat();
+            joined.truncate(first_characters(&joined, most_characters).len());
             Cow::Owned(joined)
         };
-        let encoding = self.tokenizer.encode_fast(text, false).map_err(|error| error.to_string())?;
         let room = max_seq_length.saturating_sub(self.special_tokens());
-        let ids = encoding.get_ids();
-        let ids = ids.get(..room).unwrap_or(ids);
-        Ok([&self.before, ids, &self.after].concat().into_boxed_slice())
+        ids.extend_from_slice(&self.before);
+        let start = ids.len();
+        if let Some(words) = &self.words {
+            words.append(&self.tokenizer, &text, if cut_at_end { room } else { usize::MAX }, ids)?;
+        } else {
+            let encoding = self.tokenizer.encode_fast(&*text, false).map_err(|error| error.to_string())?;
+            ids.extend_from_slice(encoding.get_ids());
+        }
+        let found = ids.len() - start;
+        if found > room && cut_at_end {
+            ids.truncate(start + room);
+        } else if found > room {
+            ids.drain(start..start + found - room);
+        }
+        ids.extend_from_slice(&self.after);
+        Ok(())
     }
 
     /// Number of positions that pooling leaves out for a model that excludes its prompt: the tokens of the prompt alone,
@@ -112,99 +172,4 @@ fn first_characters(text: &str, count: usize) -> &str {
     }
     let end = text.char_indices().nth(count).map_or(text.len(), |(offset, _)| offset);
     text.get(..end).unwrap_or(text)
-}
-
-/// Checks that every id has a row in the embedding table and that the tokens that every text needs exist.
-fn check_vocabulary(
-    tokenizer: &Tokenizer,
-    file: &Path,
-    files: &TokenizerFiles,
-    vocab_size: usize,
-) -> Result<(), ModelFileError> {
-    let vocabulary = tokenizer.get_vocab(true);
-    let highest = vocabulary.iter().max_by_key(|(token, id)| (**id, *token));
-    if let Some((token, &id)) = highest
-        && !is_below(id, vocab_size)
-    {
-        return Err(id_error(file, &format!("vocabulary: {token:?}"), vocab_size, id));
-    }
-    // The model looks its unknown token up among its own tokens, not among the added ones.
-    let (unknown, unknown_is_there) = if let ModelWrapper::WordPiece(model) = tokenizer.get_model() {
-        (&model.unk_token, model.token_to_id(&model.unk_token).is_some())
-    } else {
-        let unknown = &files.special_tokens.unk_token;
-        (unknown, vocabulary.contains_key(unknown))
-    };
-    let special = &files.special_tokens;
-    let needed = [
-        (unknown, unknown_is_there),
-        (&special.cls_token, vocabulary.contains_key(&special.cls_token)),
-        (&special.sep_token, vocabulary.contains_key(&special.sep_token)),
-    ];
-    let missing: Vec<String> =
-        needed.iter().filter(|(_, is_there)| !is_there).map(|(token, _)| format!("{token:?}")).collect();
-    if missing.is_empty() {
-        return Ok(());
-    }
-    Err(ModelFileError::Field {
-        file: file.to_path_buf(),
-        field: "vocabulary".to_owned(),
-        expected: format!("the special tokens {:?}, {:?} and {:?}", unknown, special.cls_token, special.sep_token),
-        found: format!("{} tokens without {}", vocabulary.len(), missing.join(", ")),
-        hint: None,
-    })
-}
-
-/// The ids that the post-processor puts before and after a text, found by giving it a text of one impossible token.
-fn tokens_around(
-    tokenizer: &Tokenizer,
-    file: &Path,
-    vocab_size: usize,
-) -> Result<(Vec<u32>, Vec<u32>), ModelFileError> {
-    const TEXT: u32 = u32::MAX;
-    let text = Encoding::from_tokens(vec![Token::new(TEXT, String::new(), (0, 0))], 0);
-    let whole =
-        tokenizer.post_process(text, None, true).map_err(|error| tokenizer_definition::unreadable(file, &*error))?;
-    let ids = whole.get_ids();
-    let (before, after) = match ids.split(|&id| id == TEXT).collect::<Vec<_>>().as_slice() {
-        [before, after] if !before.is_empty() && !after.is_empty() => (before.to_vec(), after.to_vec()),
-        _ => {
-            return Err(post_processor_error(
-                file,
-                "special tokens before and after the text",
-                format!("{} tokens around one of the text", ids.len().saturating_sub(1)),
-            ));
-        }
-    };
-    if let Some(&id) = before.iter().chain(&after).find(|&&id| !is_below(id, vocab_size)) {
-        return Err(id_error(file, "post_processor", vocab_size, id));
-    }
-    if let Some(other) = whole.get_type_ids().iter().find(|&&type_id| type_id != 0) {
-        return Err(post_processor_error(file, "token type 0 for a single text", format!("token type {other}")));
-    }
-    Ok((before, after))
-}
-
-fn is_below(id: u32, vocab_size: usize) -> bool {
-    usize::try_from(id).is_ok_and(|id| id < vocab_size)
-}
-
-fn id_error(file: &Path, field: &str, vocab_size: usize, found: u32) -> ModelFileError {
-    ModelFileError::Field {
-        file: file.to_path_buf(),
-        field: field.to_owned(),
-        expected: format!("an id below {vocab_size} (vocab_size of config.json)"),
-        found: found.to_string(),
-        hint: None,
-    }
-}
-
-fn post_processor_error(file: &Path, expected: &str, found: String) -> ModelFileError {
-    ModelFileError::Field {
-        file: file.to_path_buf(),
-        field: "post_processor".to_owned(),
-        expected: expected.to_owned(),
-        found,
-        hint: None,
-    }
 }

@@ -6,7 +6,7 @@
 //!   (`transformers/models/bert/tokenization_bert.py`); for other classes `tokenizer.json` stands as it is;
 //! * `do_lower_case` of `sentence_bert_config.json` puts a lower-casing step in front
 //!   (`sentence_transformers/base/modules/transformer.py`);
-//! * truncation and padding stored in `tokenizer.json` never count.
+//! * truncation and padding stored in `tokenizer.json` never count, but for a static embedding, where truncation does.
 
 use std::path::{Path, PathBuf};
 
@@ -16,7 +16,7 @@ use tokenizers::models::wordpiece::WordPiece;
 use tokenizers::normalizers::{BertNormalizer, Lowercase, NormalizerWrapper, Sequence};
 use tokenizers::pre_tokenizers::bert::BertPreTokenizer;
 use tokenizers::processors::bert::BertProcessing;
-use tokenizers::{AddedToken, Tokenizer};
+use tokenizers::{AddedToken, Tokenizer, TruncationDirection, TruncationParams, TruncationStrategy};
 
 /// Words of more characters than this are one unknown token. It is BERT's own limit, and the time for a word grows
 /// with the square of its length.
@@ -30,11 +30,21 @@ pub(crate) fn file(files: &TokenizerFiles) -> PathBuf {
     })
 }
 
-/// Builds the tokenizer. Nothing about its vocabulary has been checked yet.
+/// How a definition cuts texts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Truncation {
+    /// Most tokens of a text.
+    pub(crate) max_length: usize,
+    /// Whether the first tokens are cut off instead of the last.
+    pub(crate) keeps_end: bool,
+}
+
+/// Builds the tokenizer without truncation, and gives that of its definition apart. Nothing about its vocabulary has been
+/// checked yet.
 ///
 /// # Errors
 /// A [`ModelFileError`] that names the file if it cannot be read as a tokenizer.
-pub(crate) fn read(files: &TokenizerFiles) -> Result<Tokenizer, ModelFileError> {
+pub(crate) fn read(files: &TokenizerFiles) -> Result<(Tokenizer, Option<TruncationParams>), ModelFileError> {
     let file = file(files);
     let mut tokenizer = match (&files.tokenizer_json, &files.vocab_txt) {
         (Some(bytes), _) => Tokenizer::from_bytes(bytes).map_err(|error| unreadable(&file, &*error))?,
@@ -44,6 +54,7 @@ pub(crate) fn read(files: &TokenizerFiles) -> Result<Tokenizer, ModelFileError> 
         }
     };
     tokenizer.with_padding(None);
+    let truncation = tokenizer.get_truncation().cloned();
     let build = |tokenizer: &mut Tokenizer| -> tokenizers::Result<()> {
         tokenizer.with_truncation(None)?;
         limit_words(tokenizer, files);
@@ -56,7 +67,29 @@ pub(crate) fn read(files: &TokenizerFiles) -> Result<Tokenizer, ModelFileError> 
         Ok(())
     };
     build(&mut tokenizer).map_err(|error| unreadable(&file, &*error))?;
-    Ok(tokenizer)
+    Ok((tokenizer, truncation))
+}
+
+/// Checks a truncation that is to be applied to single texts.
+///
+/// # Errors
+/// [`ModelFileError::Field`] if it cuts only the second of two texts.
+pub(crate) fn truncation(
+    file: &Path,
+    parameters: Option<&TruncationParams>,
+) -> Result<Option<Truncation>, ModelFileError> {
+    let Some(parameters) = parameters else { return Ok(None) };
+    if matches!(parameters.strategy, TruncationStrategy::OnlySecond) {
+        return Err(ModelFileError::Field {
+            file: file.to_path_buf(),
+            field: "truncation.strategy".to_owned(),
+            expected: "\"LongestFirst\" or \"OnlyFirst\", since a text has no second part".to_owned(),
+            found: "\"OnlySecond\"".to_owned(),
+            hint: None,
+        });
+    }
+    let keeps_end = matches!(parameters.direction, TruncationDirection::Left);
+    Ok(Some(Truncation { max_length: parameters.max_length, keeps_end }))
 }
 
 /// An error for a definition that the tokenizers library does not take.

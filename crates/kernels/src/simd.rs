@@ -43,6 +43,11 @@ pub(crate) trait Simd: Copy {
 
     fn splat(self, value: f32) -> Self::Vector;
     fn load(self, values: &[f32; LANES]) -> Self::Vector;
+    /// Sixteen finite IEEE 754 binary16 numbers, given by their bits, as float32: exact.
+    #[inline(always)]
+    fn load_f16(self, bits: &[u16; LANES]) -> Self::Vector {
+        self.load(&std::array::from_fn(|lane| scalar::f32_of_f16(bits[lane])))
+    }
     fn store(self, vector: Self::Vector, values: &mut [f32; LANES]);
     fn add(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
     fn sub(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;

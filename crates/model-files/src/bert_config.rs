@@ -15,7 +15,7 @@ pub(crate) const WIDTH_LIMIT: usize = 1 << 20;
 const LAYERS_LIMIT: usize = 1_000;
 
 /// The most rows of a table accepted; token ids are 32-bit numbers.
-const ROWS_LIMIT: usize = i32::MAX as usize;
+pub(crate) const ROWS_LIMIT: usize = i32::MAX as usize;
 
 /// The classes of transformers' own `modeling_bert.py`, which `architectures` may name.
 const BERT_CLASSES: [&str; 9] = [
@@ -29,6 +29,10 @@ const BERT_CLASSES: [&str; 9] = [
     "BertForTokenClassification",
     "BertForQuestionAnswering",
 ];
+
+/// The classes of the code that comes with `BertHash` models (NeuML/bert-hash-pico), whose computation is built in here: that
+/// code itself is never run.
+const BERT_HASH_CLASSES: [&str; 3] = ["BertHashModel", "BertHashForMaskedLM", "BertHashForSequenceClassification"];
 
 /// The sizes of a BERT encoder, all checked to be possible.
 ///
@@ -57,6 +61,9 @@ pub struct BertConfig {
     pub hidden_act: Activation,
     /// Whether a masked-language-model head decodes with the word embeddings; true if absent.
     pub tie_word_embeddings: bool,
+    /// The width of the word embedding table of a `BertHash` model, whose rows a linear map brings to `hidden_size`;
+    /// `None` for BERT, whose table has that width itself.
+    pub projections: Option<usize>,
 }
 
 impl BertConfig {
@@ -76,7 +83,7 @@ impl BertConfig {
     }
 
     pub(crate) fn from_fields(fields: &Fields<'_>) -> Result<Self, ModelFileError> {
-        check_is_bert(fields)?;
+        let is_bert_hash = check_is_bert(fields)?;
         let config = Self {
             file: fields.file.to_path_buf(),
             hidden_size: fields.required_integer("hidden_size", 1..=WIDTH_LIMIT)?,
@@ -90,6 +97,11 @@ impl BertConfig {
             layer_norm_eps: layer_norm_eps(fields)?,
             hidden_act: hidden_act(fields)?,
             tie_word_embeddings: fields.boolean("tie_word_embeddings")?.unwrap_or(true),
+            projections: if is_bert_hash {
+                Some(fields.required_integer("projections", 1..=WIDTH_LIMIT)?)
+            } else {
+                None
+            },
         };
         if !config.hidden_size.is_multiple_of(config.num_attention_heads) {
             let expected = format!("a divisor of hidden_size {}", config.hidden_size);
@@ -99,29 +111,30 @@ impl BertConfig {
     }
 }
 
-/// Refuses other models, and settings under which a BERT computes something else.
-fn check_is_bert(fields: &Fields<'_>) -> Result<(), ModelFileError> {
+/// Refuses other models, and settings under which a BERT computes something else. Gives whether the model is a `BertHash`.
+fn check_is_bert(fields: &Fields<'_>) -> Result<bool, ModelFileError> {
     let architectures = match fields.get("architectures") {
         None => &[][..],
         Some(Json::List(names)) => names.as_slice(),
         Some(_) => return Err(fields.wrong("architectures", "a list of strings")),
     };
-    match fields.string("model_type")? {
-        Some("bert") => {}
+    let (is_bert_hash, classes) = match fields.string("model_type")? {
+        Some("bert") => (false, BERT_CLASSES.as_slice()),
+        Some("bert_hash") => (true, BERT_HASH_CLASSES.as_slice()),
         Some(other) => return Err(unsupported::model_type(fields.file, other)),
         None => return Err(fields.wrong("model_type", "\"bert\"")),
-    }
+    };
     let code = fields.get("auto_map");
     for (index, name) in architectures.iter().enumerate() {
         let Json::String(name) = name else {
             return Err(fields.wrong("architectures", "a list of strings"));
         };
         // Without auto_map the reference pays no heed to this field, so neither is an unknown name refused here.
-        if name == "HF_ColBERT" || (code.is_some() && !BERT_CLASSES.contains(&name.as_str())) {
+        if name == "HF_ColBERT" || (code.is_some() && !classes.contains(&name.as_str())) {
             return Err(unsupported::architecture(fields.file, index, name));
         }
     }
-    if let Some(code) = code.filter(|_| architectures.is_empty()) {
+    if let Some(code) = code.filter(|_| architectures.is_empty() && !is_bert_hash) {
         return Err(unsupported::own_code(fields.file, "auto_map", &code.describe()));
     }
     match fields.string("position_embedding_type")? {
@@ -139,7 +152,7 @@ fn check_is_bert(fields: &Fields<'_>) -> Result<(), ModelFileError> {
     if fields.object("pruned_heads")?.is_some_and(|heads| !heads.entries().is_empty()) {
         return Err(fields.wrong("pruned_heads", "no pruned heads"));
     }
-    Ok(())
+    Ok(is_bert_hash)
 }
 
 fn layer_norm_eps(fields: &Fields<'_>) -> Result<f32, ModelFileError> {

@@ -1,6 +1,7 @@
 //! An untrusted model folder, read into a typed and checked description.
 //!
-//! [`open`] reads the folder of a sentence-transformers (or plain transformers) BERT model and promises:
+//! [`open`] reads the folder of a sentence-transformers model, BERT or static, or a plain folder of transformers or
+//! model2vec, and promises:
 //!
 //! 1. Nothing in the folder is ever executed: weights are read from safetensors files only, code files are never read.
 //! 2. Nothing outside the folder is read. The one exception are the links of the Hugging Face hub's cache, from
@@ -17,7 +18,7 @@
 //!
 //! ```no_run
 //! let model = model_files::open("all-MiniLM-L6-v2".as_ref())?;
-//! println!("{} values for at most {} tokens", model.dimension(), model.transformer.max_seq_length);
+//! println!("{} values", model.dimension());
 //! # Ok::<(), model_files::ModelFileError>(())
 //! ```
 //!
@@ -39,6 +40,7 @@ mod safetensors;
 mod settings;
 mod shards;
 mod splade_pooling;
+mod static_embedding;
 mod tokenizer;
 mod transformer;
 mod unsupported;
@@ -49,10 +51,11 @@ pub use activation::Activation;
 pub use bert_config::BertConfig;
 pub use dense::Dense;
 pub use error::ModelFileError;
-pub use model::{Module, SentenceModel, open};
+pub use model::{Model, Module, SentenceModel, StaticModel, open};
 pub use pooling::{Pooling, PoolingMode};
 pub use settings::{Settings, Similarity};
 pub use splade_pooling::{SpladePooling, SpladeStrategy};
+pub use static_embedding::{StaticEmbedding, StaticTable};
 pub use tokenizer::{SpecialTokens, TokenizerFiles};
 pub use transformer::Transformer;
 pub use weights::{Selected, TensorSpec, Weights};

@@ -28,10 +28,12 @@ pub(crate) enum ModuleKind {
     Pooling,
     Dense,
     Normalize,
+    StaticEmbedding,
 }
 
-/// The modules in the order of the file, checked to be a transformer, pooling, then Dense and Normalize modules, or a
-/// transformer and SPLADE pooling; `None` if there is no such file, which makes the folder a plain transformers one.
+/// The modules in the order of the file, checked to be a transformer with its pooling or a static embedding, then Dense and
+/// Normalize modules, or a transformer and SPLADE pooling; `None` if there is no such file, which makes the folder a plain
+/// transformers or model2vec one.
 pub(crate) fn read(folder: &Folder) -> Result<Option<Vec<ModuleEntry>>, ModelFileError> {
     let relative = Path::new(MODULES_FILE);
     let Some(json) = folder.read_json(relative)? else { return Ok(None) };
@@ -85,16 +87,24 @@ fn kind(class: &str) -> Option<ModuleKind> {
         "Pooling" => Some(ModuleKind::Pooling),
         "Dense" => Some(ModuleKind::Dense),
         "Normalize" => Some(ModuleKind::Normalize),
+        "StaticEmbedding" => Some(ModuleKind::StaticEmbedding),
         _ => None,
     }
 }
 
 fn check_order(file: &Path, modules: &[ModuleEntry], items: &[Json]) -> Result<(), ModelFileError> {
-    use ModuleKind::{Dense, MlmTransformer, Normalize, Pooling, SpladePooling, Transformer};
+    use ModuleKind::{Dense, MlmTransformer, Normalize, Pooling, SpladePooling, StaticEmbedding, Transformer};
     let kind = |index: usize| modules.get(index).map(|module| module.kind);
-    for index in 0..modules.len().max(2) {
+    // A static embedding gives one vector a text and needs no pooling.
+    let required = if kind(0) == Some(StaticEmbedding) { 1 } else { 2 };
+    for index in 0..modules.len().max(required) {
+        let follows = matches!(kind(index), Some(Dense | Normalize));
         let (right, expected) = match (index, kind(0), kind(1)) {
-            (0, first, _) => (matches!(first, Some(Transformer | MlmTransformer)), "a Transformer module first"),
+            (0, first, _) => (
+                matches!(first, Some(Transformer | MlmTransformer | StaticEmbedding)),
+                "a Transformer or StaticEmbedding module first",
+            ),
+            (_, Some(StaticEmbedding), _) => (follows, "a Dense or Normalize module after the StaticEmbedding"),
             (1, Some(MlmTransformer), second) => {
                 (second == Some(SpladePooling), "a SpladePooling module after the MLMTransformer")
             }
@@ -102,7 +112,7 @@ fn check_order(file: &Path, modules: &[ModuleEntry], items: &[Json]) -> Result<(
                 (matches!(second, Some(Pooling | SpladePooling)), "a Pooling module after the Transformer")
             }
             (_, _, Some(SpladePooling)) => (false, "nothing after the SpladePooling"),
-            _ => (matches!(kind(index), Some(Dense | Normalize)), "a Dense or Normalize module after the Pooling"),
+            _ => (follows, "a Dense or Normalize module after the Pooling"),
         };
         if !right {
             let found = match items.get(index) {

@@ -120,6 +120,28 @@ impl TokenizerFiles {
     }
 }
 
+impl TokenizerFiles {
+    /// Reads the `tokenizer.json` of `inside`, which is all that a static embedding's tokenizer is: no other file counts.
+    pub(crate) fn read_as_it_stands(folder: &Folder, inside: &Path) -> Result<Self, ModelFileError> {
+        let relative = inside.join("tokenizer.json");
+        let Some(tokenizer_json) = folder.read(&relative, TOKENIZER_LIMIT)? else {
+            return Err(ModelFileError::MissingFile { file: folder.path(&relative), hint: None });
+        };
+        Ok(Self {
+            folder: folder.path(inside),
+            tokenizer_json: Some(tokenizer_json),
+            vocab_txt: None,
+            tokenizer_class: "PreTrainedTokenizerFast".to_owned(),
+            overrules_normalizer: false,
+            do_lower_case: true,
+            strip_accents: None,
+            tokenize_chinese_chars: true,
+            lowercase_first: false,
+            special_tokens: SpecialTokens::default(),
+        })
+    }
+}
+
 /// The special tokens' texts. As in the reference `special_tokens_map.json` goes first, but only in old folders, whose
 /// `tokenizer_config.json` has no `added_tokens_decoder`.
 fn special_tokens(folder: &Folder, inside: &Path, config: &Fields<'_>) -> Result<SpecialTokens, ModelFileError> {

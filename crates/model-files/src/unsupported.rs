@@ -19,8 +19,7 @@ pub(crate) fn saved_as(file: &Path, model_type: &str) -> ModelFileError {
 /// `model_type` of `config.json`.
 pub(crate) fn model_type(file: &Path, model_type: &str) -> ModelFileError {
     let what = match model_type {
-        "bert_hash" => "a BertHash model",
-        "model2vec" => "a model2vec static embedding model",
+        "model2vec" => "a model2vec static embedding model as a Transformer module",
         "roberta" => "a RoBERTa model",
         "xlm-roberta" => "an XLM-RoBERTa model",
         "distilbert" => "a DistilBERT model",
@@ -59,7 +58,6 @@ pub(crate) fn module(file: &Path, field: &str, class: &str) -> ModelFileError {
             return own_code(file, field, &quote(class));
         }
         "SparseStaticEmbedding" | "SparseAutoEncoder" | "IDF" | "CSRSparsity" => "a sparse vector model".to_owned(),
-        "StaticEmbedding" => "a static embedding model".to_owned(),
         "MultiVectorMask" => "a late-interaction (ColBERT) model".to_owned(),
         "Router" | "Asym" => "a router between several encoders".to_owned(),
         "CLIPModel" => "a CLIP (image and text) model".to_owned(),

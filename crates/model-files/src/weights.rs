@@ -7,9 +7,10 @@ use std::sync::Mutex;
 
 use crate::error::ModelFileError;
 use crate::folder::Folder;
-use crate::read_tensor::{is_readable, read_tensor};
-use crate::safetensors::{Tensor, dtype_name, read_header};
+use crate::read_tensor::{is_readable, read_halves, read_integers, read_tensor};
+use crate::safetensors::{Dtype, Tensor, dtype_name, read_header};
 use crate::shards;
+use crate::static_embedding::StaticTable;
 use crate::wording::TensorShapeMismatch;
 
 /// The tensors of a model: one or several safetensors files whose headers are read and checked and which stay open.
@@ -185,6 +186,34 @@ impl Weights {
         let full = format!("{prefix}{name}");
         let place = self.tensors.get(&full).or_else(|| self.tensors.get(&legacy_name(&full)?))?;
         Some((self.files.get(place.file)?, &place.tensor))
+    }
+
+    /// Reads a table in its own type, by its full name; BF16 is widened to float32.
+    pub(crate) fn read_static_table(&self, name: &str) -> Result<StaticTable, ModelFileError> {
+        match self.find("", name) {
+            Some((file, tensor)) if tensor.dtype == Dtype::F16 => read_halves(file, tensor).map(StaticTable::F16),
+            Some((file, tensor)) => read_tensor(file, tensor).map(StaticTable::F32),
+            None => Err(self.missing(vec![name.to_owned()], &[""])),
+        }
+    }
+
+    /// Reads a tensor of integers, by its full name.
+    pub(crate) fn read_integers(&self, name: &str) -> Result<Vec<i64>, ModelFileError> {
+        match self.find("", name) {
+            Some((file, tensor)) => read_integers(file, tensor),
+            None => Err(self.missing(vec![name.to_owned()], &[""])),
+        }
+    }
+
+    /// An error about a tensor, by its full name.
+    pub(crate) fn layout_error(
+        &self,
+        name: &str,
+        expected: impl Into<String>,
+        found: impl Into<String>,
+    ) -> ModelFileError {
+        let file = self.find("", name).map_or_else(|| self.source.clone(), |(file, _)| file.path.clone());
+        ModelFileError::TensorLayout { file, tensor: name.to_owned(), expected: expected.into(), found: found.into() }
     }
 
     fn missing(&self, tensors: Vec<String>, prefixes: &[&str]) -> ModelFileError {

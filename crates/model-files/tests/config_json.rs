@@ -187,7 +187,6 @@ fn other_models_are_named() {
     );
     for (class, what) in [
         ("sentence_transformers.sparse_encoder.models.SparseAutoEncoder", "a sparse vector model"),
-        ("sentence_transformers.models.StaticEmbedding", "a static embedding model"),
         ("sentence_transformers.models.Router", "a router between several encoders"),
         ("sentence_transformers.models.Asym", "a router between several encoders"),
         ("sentence_transformers.models.WordEmbeddings", "a model of word vectors"),
@@ -200,6 +199,27 @@ fn other_models_are_named() {
         sample.json("modules.json", &json!([{"type": class, "path": ""}]));
         assert_eq!(sample.message(), format!("ROOT/modules.json: [0].type: {what} is not supported: \"{class}\""));
     }
+}
+
+#[test]
+fn bert_hash_needs_its_projections() {
+    let sample = Sample::new();
+    sample.set("config.json", "model_type", json!("bert_hash"));
+    sample.set("config.json", "architectures", json!(["BertHashModel"]));
+    sample.set("config.json", "auto_map", json!({"AutoModel": "modeling_bert_hash.BertHashModel"}));
+    let expected = "ROOT/config.json: projections: expected an integer from 1 to 1048576, found";
+    assert_eq!(sample.message(), format!("{expected} nothing"));
+    for (value, found) in [(json!(0), "0"), (json!(2.5), "2.5"), (json!("8"), "\"8\"")] {
+        sample.set("config.json", "projections", value);
+        assert_eq!(sample.message(), format!("{expected} {found}"));
+    }
+    sample.set("config.json", "projections", json!(3));
+    assert_eq!(sample.open().expect("a BertHash").transformer.config.projections, Some(3));
+    // The class of other code than the one whose computation is known.
+    sample.set("config.json", "architectures", json!(["BertHashNew"]));
+    let what = "a model with code of its own, which is never run, is not supported";
+    assert_eq!(sample.message(), format!("ROOT/config.json: architectures[0]: {what}: \"BertHashNew\""));
+    assert_eq!(Sample::new().open().expect("a BERT").transformer.config.projections, None);
 }
 
 #[test]

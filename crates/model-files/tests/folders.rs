@@ -228,7 +228,7 @@ mod unix {
     #[test]
     fn the_links_of_the_hub_cache_are_followed() {
         let (_cache, snapshot) = hub_cache();
-        let model = open(&snapshot).expect("a model");
+        let model = sample::sentence(open(&snapshot).expect("a model"));
         assert_eq!(model.dimension(), 3);
         // Errors name the snapshot's file, not the blob.
         assert_eq!(model.transformer.weights.source(), snapshot.join("model.safetensors"));

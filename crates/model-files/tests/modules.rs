@@ -17,8 +17,14 @@ fn modules_must_be_a_transformer_pooling_and_then_dense_or_normalize() {
         sample.message().replace("sentence_transformers.models.", "")
     };
     let file = "ROOT/modules.json: ";
-    assert_eq!(list(&[]), format!("{file}[0].type: expected a Transformer module first, found nothing"));
-    assert_eq!(list(&["Pooling"]), format!("{file}[0].type: expected a Transformer module first, found \"Pooling\""));
+    assert_eq!(
+        list(&[]),
+        format!("{file}[0].type: expected a Transformer or StaticEmbedding module first, found nothing")
+    );
+    assert_eq!(
+        list(&["Pooling"]),
+        format!("{file}[0].type: expected a Transformer or StaticEmbedding module first, found \"Pooling\"")
+    );
     let pooling = format!("{file}[1].type: expected a Pooling module after the Transformer, found ");
     assert_eq!(list(&["Transformer"]), format!("{pooling}nothing"));
     assert_eq!(list(&["Transformer", "Dense"]), format!("{pooling}\"Dense\""));

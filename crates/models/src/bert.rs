@@ -1,12 +1,13 @@
 //! The BERT encoder (arXiv:1810.04805).
 //!
 //! Mirrors `BertModel` of transformers 5.23 (`models/bert/modeling_bert.py`) without its pooler, which sentence
-//! embeddings do not use. Weights are stored as `torch.nn.Linear` stores them.
+//! embeddings do not use. `BertHash` differs in its word table only. Weights are stored as `torch.nn.Linear` stores them.
 
 use candle_core::Tensor;
 use model_files::{BertConfig, Selected, TensorSpec, Weights};
 use ops::{Activation, Attention, Embedding, Format, LayerNorm, Level, Linear, RaggedBatch};
 
+use crate::bert_hash;
 use crate::cancel::Cancel;
 use crate::dtype::Dtype;
 use crate::error::ModelError;
@@ -30,7 +31,7 @@ impl Bert {
             required.extend(layer_tensors(config, index));
         }
         let tensors = weights.select(&PREFIXES, &required)?;
-        let embedding = load_embedding(level, config, &tensors)?;
+        let embedding = load_embedding(level, config, weights, &tensors)?;
         let layers = (0..config.num_hidden_layers)
             .map(|index| Layer::load(level, dtype, config, &tensors, &format!("encoder.layer.{index}")))
             .collect::<Result<_, _>>()?;
@@ -119,8 +120,16 @@ impl Layer {
 
 /// The word and position tables; the row of token type 0, which every token of a single text has, is added to each
 /// position once here.
-fn load_embedding(level: Level, config: &BertConfig, tensors: &Selected<'_>) -> Result<Embedding, ModelError> {
-    let word = tensors.read("embeddings.word_embeddings.weight")?;
+fn load_embedding(
+    level: Level,
+    config: &BertConfig,
+    weights: &Weights,
+    tensors: &Selected<'_>,
+) -> Result<Embedding, ModelError> {
+    let word = match config.projections {
+        Some(projections) => bert_hash::word_table(level, config, projections, weights, tensors)?,
+        None => tensors.read("embeddings.word_embeddings.weight")?,
+    };
     let mut position = tensors.read("embeddings.position_embeddings.weight")?;
     let token_type = tensors.read("embeddings.token_type_embeddings.weight")?;
     let first_type = token_type.get(..config.hidden_size).unwrap_or_default();
@@ -145,8 +154,12 @@ fn spec(name: String, shape: Vec<usize>) -> TensorSpec {
 fn embedding_tensors(config: &BertConfig) -> Vec<TensorSpec> {
     let hidden = config.hidden_size;
     let table = |name: &str, rows| spec(format!("embeddings.{name}.weight"), vec![rows, hidden]);
+    let word = match config.projections {
+        Some(projections) => spec(bert_hash::TABLE.to_owned(), vec![config.vocab_size, projections]),
+        None => table("word_embeddings", config.vocab_size),
+    };
     vec![
-        table("word_embeddings", config.vocab_size),
+        word,
         table("position_embeddings", config.max_position_embeddings),
         table("token_type_embeddings", config.type_vocab_size),
         spec("embeddings.LayerNorm.weight".to_owned(), vec![hidden]),

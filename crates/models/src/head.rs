@@ -11,44 +11,28 @@ use crate::error::ModelError;
 
 /// Pooling and the modules after it.
 pub(crate) struct Head {
-    level: Level,
     pooling: Pooling,
     include_prompt: bool,
-    steps: Vec<Step>,
-    dimension: usize,
-}
-
-enum Step {
-    Dense(Linear, Activation),
-    Normalize,
+    steps: Steps,
 }
 
 impl Head {
     /// Reads `modules`, of which the first is the pooling, for token vectors of `hidden_size` columns.
     pub(crate) fn load(level: Level, modules: &[Module], hidden_size: usize) -> Result<Self, ModelError> {
-        let (mut modes, mut include_prompt, mut steps, mut dimension) = (Vec::new(), true, Vec::new(), hidden_size);
+        let (mut modes, mut include_prompt) = (Vec::new(), true);
         for module in modules {
-            match module {
-                Module::Pooling(pooling) => {
-                    modes.extend(pooling.modes.iter().copied().map(pooling_mode));
-                    include_prompt = pooling.include_prompt;
-                    dimension = hidden_size.saturating_mul(modes.len());
-                }
-                Module::Dense(dense) => {
-                    steps.push(load_dense(level, dense)?);
-                    dimension = dense.out_features;
-                }
-                Module::Normalize => steps.push(Step::Normalize),
-                // A model of another kind: without a mode the pooling below is an error.
-                Module::Splade(_) => {}
+            if let Module::Pooling(pooling) = module {
+                modes.extend(pooling.modes.iter().copied().map(pooling_mode));
+                include_prompt = pooling.include_prompt;
             }
         }
-        Ok(Self { level, pooling: Pooling::new(modes)?, include_prompt, steps, dimension })
+        let steps = Steps::load(level, modules, hidden_size.saturating_mul(modes.len()))?;
+        Ok(Self { pooling: Pooling::new(modes)?, include_prompt, steps })
     }
 
     /// Columns of the result.
     pub(crate) fn dimension(&self) -> usize {
-        self.dimension
+        self.steps.dimension()
     }
 
     /// Whether the tokens of a prompt count.
@@ -58,8 +42,53 @@ impl Head {
 
     /// From token vectors `[tokens, hidden_size]` to `[texts, dimension]`.
     pub(crate) fn forward(&self, hidden: &Tensor, batch: &RaggedBatch, excluded: usize) -> Result<Tensor, ModelError> {
-        let mut rows = self.pooling.forward(hidden, batch, excluded)?;
-        for step in &self.steps {
+        self.steps.forward(self.pooling.forward(hidden, batch, excluded)?)
+    }
+}
+
+/// The modules after one vector a text is there: dense layers and normalisation.
+pub(crate) struct Steps {
+    level: Level,
+    list: Vec<Step>,
+    dimension: usize,
+}
+
+enum Step {
+    Dense(Linear, Activation),
+    Normalize,
+}
+
+impl Steps {
+    /// Reads `modules`, leaving out the pooling, for vectors of `width` columns.
+    pub(crate) fn load(level: Level, modules: &[Module], width: usize) -> Result<Self, ModelError> {
+        let (mut list, mut dimension) = (Vec::new(), width);
+        for module in modules {
+            match module {
+                // A model of another kind has the second: without a pooling mode it is refused.
+                Module::Pooling(_) | Module::Splade(_) => {}
+                Module::Dense(dense) => {
+                    list.push(load_dense(level, dense)?);
+                    dimension = dense.out_features;
+                }
+                Module::Normalize => list.push(Step::Normalize),
+            }
+        }
+        Ok(Self { level, list, dimension })
+    }
+
+    /// Whether vectors stay as they are.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// Columns of the result.
+    pub(crate) fn dimension(&self) -> usize {
+        self.dimension
+    }
+
+    /// From `[texts, width]` to `[texts, dimension]`.
+    pub(crate) fn forward(&self, mut rows: Tensor) -> Result<Tensor, ModelError> {
+        for step in &self.list {
             rows = match step {
                 Step::Dense(linear, activation) => linear.forward(&rows, *activation)?,
                 Step::Normalize => ops::normalize(self.level, &rows)?,

@@ -4,6 +4,7 @@
 //! a [`ops::RaggedBatch`]. It holds no tokenizer and no threads.
 
 mod bert;
+mod bert_hash;
 mod cancel;
 mod dense_model;
 mod dtype;
@@ -11,11 +12,13 @@ mod error;
 mod head;
 mod mlm_head;
 mod splade_model;
+mod static_model;
 
 pub use cancel::Cancel;
 pub use dense_model::DenseModel;
 pub use dtype::Dtype;
 pub use error::ModelError;
 pub use splade_model::SpladeModel;
+pub use static_model::StaticModel;
 
 pub use ops::{Level, LevelError, RaggedBatch};

@@ -1,14 +1,15 @@
-//! Every dense fixture at every CPU level against the outputs of sentence-transformers.
+//! Every dense, `BertHash` and static fixture at every CPU level against the outputs of sentence-transformers.
 //!
 //! The goldens carry the reference's token ids, so no tokenizer is needed here. The fixtures lie beside the repository; where
 //! they are absent the tests say so and pass.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use models::{Cancel, DenseModel, Dtype, SpladeModel};
+use model_files::{Model, SentenceModel};
+use models::{Cancel, DenseModel, Dtype, SpladeModel, StaticModel};
 use ops::{Level, RaggedBatch};
 use safetensors::SafeTensors;
 
@@ -28,17 +29,25 @@ fn fixtures() -> Option<PathBuf> {
     None
 }
 
+/// The BERT model in a folder.
+fn sentence_model(folder: &Path) -> SentenceModel {
+    match model_files::open(folder).unwrap() {
+        Model::Sentence(files) => files,
+        Model::Static(_) => panic!("{}: not a BERT model", folder.display()),
+    }
+}
+
 fn numbers<const N: usize, T>(tensors: &SafeTensors<'_>, name: &str, read: impl Fn([u8; N]) -> T) -> Vec<T> {
     let bytes = tensors.tensor(name).unwrap().data();
     bytes.as_chunks::<N>().0.iter().map(|chunk| read(*chunk)).collect()
 }
 
-/// Dense BERT folders whose golden rows are of the texts alone, without a prompt or truncation.
+/// BERT and `BertHash` folders whose golden rows are of the texts alone, without a prompt or truncation.
 fn plain_dense_folders(fixtures: &Path) -> Vec<String> {
     let mut names: Vec<String> = fs::read_dir(fixtures.join("models"))
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .filter(|name| (name.starts_with("bert-") && !name.starts_with("bert-hash")) || name.starts_with("matryoshka"))
+        .filter(|name| name.starts_with("bert-") || name.starts_with("matryoshka"))
         .filter(|name| {
             let golden = fs::read(fixtures.join("goldens").join(format!("{name}.json"))).unwrap();
             let golden: serde_json::Value = serde_json::from_slice(&golden).unwrap();
@@ -58,9 +67,9 @@ fn sums_in_order(level: Level) -> bool {
 fn dense_fixtures_at_every_level() {
     let Some(fixtures) = fixtures() else { return };
     let names = plain_dense_folders(&fixtures);
-    assert!(names.len() >= 25, "found only {names:?}");
+    assert!(names.len() >= 27, "found only {names:?}");
     for name in names {
-        let files = model_files::open(&fixtures.join("models").join(&name)).unwrap();
+        let files = sentence_model(&fixtures.join("models").join(&name));
         let golden = fs::read(fixtures.join("goldens").join(format!("{name}.safetensors"))).unwrap();
         let golden = SafeTensors::deserialize(&golden).unwrap();
         let ids = numbers(&golden, "ids.data", |bytes| u32::try_from(i32::from_le_bytes(bytes)).unwrap());
@@ -104,7 +113,7 @@ const BARELY_ACTIVE: f32 = 1e-4;
 fn splade_fixtures_at_every_level() {
     let Some(fixtures) = fixtures() else { return };
     for name in ["splade", "splade-sum", "splade-log1p", "splade-untied", "splade-current-layout"] {
-        let files = model_files::open(&fixtures.join("models").join(name)).unwrap();
+        let files = sentence_model(&fixtures.join("models").join(name));
         let golden = fs::read(fixtures.join("goldens").join(format!("{name}.safetensors"))).unwrap();
         let golden = SafeTensors::deserialize(&golden).unwrap();
         let ids = numbers(&golden, "ids.data", |bytes| u32::try_from(i32::from_le_bytes(bytes)).unwrap());
@@ -143,15 +152,49 @@ fn splade_fixtures_at_every_level() {
         }
         assert!(DenseModel::load(Dtype::Float32, &files).is_err());
     }
-    let dense = model_files::open(&fixtures.join("models/bert-mean")).unwrap();
+    let dense = sentence_model(&fixtures.join("models/bert-mean"));
     assert!(SpladeModel::load(Dtype::Float32, &dense).unwrap().is_none());
+}
+
+#[test]
+fn static_fixtures_at_every_level() {
+    let Some(fixtures) = fixtures() else { return };
+    for name in ["static", "static-normalize", "model2vec", "model2vec-mapped"] {
+        let Model::Static(files) = model_files::open(&fixtures.join("models").join(name)).unwrap() else {
+            panic!("{name}: not a static model");
+        };
+        let golden = fs::read(fixtures.join("goldens").join(format!("{name}.safetensors"))).unwrap();
+        let golden = SafeTensors::deserialize(&golden).unwrap();
+        let ids = numbers(&golden, "ids.data", |bytes| u32::try_from(i32::from_le_bytes(bytes)).unwrap());
+        let ends = numbers(&golden, "ids.offsets", |bytes| usize::try_from(i64::from_le_bytes(bytes)).unwrap());
+        let expected = numbers(&golden, "embeddings", f32::from_le_bytes);
+        let columns = golden.tensor("embeddings").unwrap().shape()[1];
+        let mut fused: Option<Vec<f32>> = None;
+        for level in Level::available() {
+            let model = StaticModel::load_at(level, &files).unwrap();
+            assert_eq!(model.dimension(), columns, "{name}");
+            let mut rows = vec![f32::NAN; expected.len()];
+            model.embed(&ids, &ends[1..], columns, &mut rows).unwrap();
+            for (found, expected) in rows.iter().zip(&expected) {
+                let difference = (found - expected).abs();
+                assert!(difference <= TOLERANCE + TOLERANCE * expected.abs(), "{name}, {level:?}: {difference:e}");
+            }
+            if level != Level::scalar() {
+                assert_eq!(*fused.get_or_insert_with(|| rows.clone()), rows, "{name}: {level:?} has the same bits");
+            }
+            // A narrower row is the beginning of the whole one, bit for bit.
+            let mut cut = vec![f32::NAN; (ends.len() - 1) * 7];
+            model.embed(&ids, &ends[1..], 7, &mut cut).unwrap();
+            let beginnings: Vec<f32> = rows.chunks(columns).flat_map(|row| row[..7].to_vec()).collect();
+            assert_eq!(cut, beginnings, "{name}, {level:?}");
+        }
+    }
 }
 
 #[test]
 fn a_cancelled_call_ends() {
     let Some(fixtures) = fixtures() else { return };
-    let model =
-        DenseModel::load(Dtype::Float32, &model_files::open(&fixtures.join("models/bert-mean")).unwrap()).unwrap();
+    let model = DenseModel::load(Dtype::Float32, &sentence_model(&fixtures.join("models/bert-mean"))).unwrap();
     let cancel = Cancel::new();
     cancel.cancel();
     let batch = RaggedBatch::new(vec![2, 3], vec![0, 2]).unwrap();

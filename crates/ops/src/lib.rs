@@ -9,6 +9,7 @@
 
 mod attention;
 mod embedding;
+mod embedding_bag;
 mod layer_norm;
 mod linear;
 mod normalize;
@@ -19,6 +20,7 @@ mod term_weights;
 
 pub use attention::Attention;
 pub use embedding::Embedding;
+pub use embedding_bag::{EmbeddingBag, StaticTable};
 pub use kernels::{Activation, Format, Level, LevelError, PoolingMode, TermFormula, TermPooling, l2_normalize};
 pub use layer_norm::LayerNorm;
 pub use linear::Linear;

@@ -92,9 +92,10 @@ impl Encoder {
         self.0.dimension()
     }
 
-    /// The most tokens of a text, special tokens included. Can be set; calls that have started keep the old one.
+    /// The most tokens of a text, special tokens included; None for a static embedding, whose texts count whole. Can be set
+    /// otherwise; calls that have started keep the old one.
     #[getter]
-    fn max_seq_length(&self) -> usize {
+    fn max_seq_length(&self) -> Option<usize> {
         self.0.max_seq_length()
     }
 

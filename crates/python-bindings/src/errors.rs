@@ -39,6 +39,7 @@ pub(crate) fn to_python(py: Python<'_>, error: &EncodeError) -> PyErr {
         | EncodeError::Family { .. }
         | EncodeError::Text { .. }
         | EncodeError::Prompt { .. }
+        | EncodeError::NoTokenVectors
         | EncodeError::NonFinite { .. } => PyValueError::new_err(message),
         EncodeError::OutOfMemory { .. } => PyMemoryError::new_err(message),
         // What Python's own threads raise when the system has none left.

@@ -48,7 +48,7 @@ fn the_length_limit_can_be_set_and_cuts_before_sep() {
     let whole = token_ids(&encoder, &text, None).remove(0);
     for limit in [2, 3, whole.len() - 1, whole.len(), whole.len() + 1, 128] {
         encoder.set_max_seq_length(limit).unwrap();
-        assert_eq!(encoder.max_seq_length(), limit);
+        assert_eq!(encoder.max_seq_length(), Some(limit));
         let kept = limit.min(whole.len());
         let expected = [&whole[..kept - 1], &whole[whole.len() - 1..]].concat();
         assert_eq!(token_ids(&encoder, &text, None), [expected], "limit {limit}");
@@ -60,7 +60,7 @@ fn the_length_limit_can_be_set_and_cuts_before_sep() {
             "max_seq_length: expected an integer from 2 (the special tokens) to 512 (max_position_embeddings)";
         assert_eq!(error, format!("{expected}, found {limit}"));
     }
-    assert_eq!(encoder.max_seq_length(), 128);
+    assert_eq!(encoder.max_seq_length(), Some(128));
 }
 
 #[test]
@@ -73,6 +73,63 @@ fn a_prompt_that_fills_the_limit_leaves_only_sep() {
     let (one, two) = rows.split_at(encoder.dimension());
     assert_eq!(one, two);
     assert!(one.iter().any(|value| *value != 0.0));
+}
+
+#[test]
+fn a_static_row_has_the_same_bits_whatever_surrounds_it() {
+    for name in ["static", "static-normalize", "model2vec-mapped"] {
+        let Some(fixture) = Fixture::open(name) else { return };
+        // Some hundred texts, so that there are several tasks.
+        let texts: Vec<String> = texts().into_iter().cycle().take(300).collect();
+        let encoder = fixture.load(1);
+        let columns = encoder.dimension();
+        let alone: Vec<f32> = texts
+            .iter()
+            .flat_map(|text| encode(&encoder, std::slice::from_ref(text), &EncodeOptions::default()))
+            .collect();
+        for threads in [1, 2, 5] {
+            let encoder = fixture.load(threads);
+            assert_eq!(encode(&encoder, &texts, &EncodeOptions::default()), alone, "{name}, {threads} threads");
+            let reversed: Vec<String> = texts.iter().rev().cloned().collect();
+            let rows = encode(&encoder, &reversed, &EncodeOptions::default());
+            let in_order: Vec<f32> = rows.chunks_exact(columns).rev().flatten().copied().collect();
+            assert_eq!(in_order, alone, "{name}, reversed, {threads} threads");
+        }
+    }
+}
+
+#[test]
+fn a_static_embedding_has_no_length_limit_and_no_token_vectors() {
+    let Some(fixture) = Fixture::open("static") else { return };
+    let encoder = fixture.load(2);
+    assert_eq!((encoder.max_seq_length(), encoder.hidden_size()), (None, 0));
+    let error = encoder.set_max_seq_length(128).unwrap_err().to_string();
+    assert_eq!(error, "max_seq_length: expected none for a static embedding, whose texts count whole, found 128");
+    let error = encoder.token_embeddings(texts(), &EncodeOptions::default(), &mut go_on).unwrap_err().to_string();
+    assert_eq!(error, "token_embeddings: a static embedding gives one vector a text, and none a token");
+    assert!(encode(&encoder, &[], &EncodeOptions::default()).is_empty());
+
+    // No cut at any number of characters: every word of a long text counts, the last one too.
+    let words = "cell ".repeat(400_000);
+    let ids = token_ids(&encoder, &[words.clone(), format!("{words}virus"), "virus".to_owned()], None);
+    assert_eq!((ids[0].len(), ids[1].len()), (400_000, 400_000 + ids[2].len()));
+    let rows = encode(&encoder, &[words, "cell".to_owned()], &EncodeOptions::default());
+    let (long, short) = rows.split_at(encoder.dimension());
+    for (long, short) in long.iter().zip(short) {
+        // Adding 400,000 equal float32 values rounds on the way.
+        assert!((long - short).abs() <= 0.02 * short.abs(), "{long} and {short}");
+    }
+}
+
+#[test]
+fn a_static_call_can_be_cancelled() {
+    let Some(fixture) = Fixture::open("static") else { return };
+    let encoder = fixture.load(2);
+    let many: Vec<String> = texts().into_iter().cycle().take(400_000).collect();
+    let start = Instant::now();
+    let result = encoder.encode(many, &EncodeOptions::default(), &mut |_| ControlFlow::Break(()));
+    assert!(matches!(result, Err(EncodeError::Cancelled)), "{result:?}");
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
 }
 
 #[test]

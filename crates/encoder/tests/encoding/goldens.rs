@@ -31,18 +31,16 @@ impl Fixture {
         Some(Self { name: name.to_owned(), folder: root.join("models").join(name), goldens })
     }
 
-    /// Every dense BERT folder.
-    pub(crate) fn dense() -> Vec<Self> {
+    /// Every folder of a family that gives dense rows.
+    pub(crate) fn encoded() -> Vec<Self> {
         let Some(root) = fixtures() else { return Vec::new() };
         let mut names: Vec<String> = fs::read_dir(root.join("models"))
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .filter(|name| {
-                name.starts_with("matryoshka") || name.starts_with("bert-") && !name.starts_with("bert-hash")
-            })
+            .filter(|name| ["matryoshka", "bert-", "static", "model2vec"].iter().any(|family| name.starts_with(family)))
             .collect();
         names.sort();
-        assert!(names.len() > 20, "{names:?}");
+        assert!(names.len() > 30, "{names:?}");
         names.iter().filter_map(|name| Self::open(name)).collect()
     }
 

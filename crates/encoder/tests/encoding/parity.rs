@@ -11,7 +11,7 @@ fn prompt(encoder: &Encoder, name: &str) -> String {
 #[test]
 fn token_ids_equal_the_reference() {
     let texts = texts();
-    for fixture in Fixture::dense() {
+    for fixture in Fixture::encoded() {
         let encoder = fixture.load(2);
         let expected = fixture.ids("ids").unwrap();
         for (index, ids) in token_ids(&encoder, &texts, None).iter().enumerate() {
@@ -35,7 +35,7 @@ fn assert_close(found: &[f32], expected: &[f32], what: &str) {
 #[test]
 fn rows_agree_with_the_reference() {
     let texts = texts();
-    for fixture in Fixture::dense() {
+    for fixture in Fixture::encoded() {
         let encoder = fixture.load(2);
         let sixteen_bits = matches!(fixture.name.as_str(), "bert-fp16" | "bert-bf16");
         let name = if sixteen_bits { "embeddings_float32" } else { "embeddings" };

@@ -1,11 +1,11 @@
 //! AVX2 with FMA: two 256-bit registers a vector.
 
 use std::arch::x86_64::{
-    __m256, _CMP_LT_OQ, _MM_FROUND_NO_EXC, _MM_FROUND_TO_NEAREST_INT, _mm256_add_epi32, _mm256_add_ps,
-    _mm256_blendv_ps, _mm256_castps_si256, _mm256_castsi256_ps, _mm256_cmp_ps, _mm256_cvtepi32_ps, _mm256_cvtps_epi32,
-    _mm256_div_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_max_ps, _mm256_min_ps, _mm256_mul_ps, _mm256_round_ps,
-    _mm256_set1_epi32, _mm256_set1_ps, _mm256_slli_epi32, _mm256_srli_epi32, _mm256_storeu_ps, _mm256_sub_epi32,
-    _mm256_sub_ps,
+    __m128i, __m256, _CMP_LT_OQ, _MM_FROUND_NO_EXC, _MM_FROUND_TO_NEAREST_INT, _mm_loadu_si128, _mm256_add_epi32,
+    _mm256_add_ps, _mm256_and_si256, _mm256_blendv_ps, _mm256_castps_si256, _mm256_castsi256_ps, _mm256_cmp_ps,
+    _mm256_cmpgt_epi32, _mm256_cvtepi32_ps, _mm256_cvtepu16_epi32, _mm256_cvtps_epi32, _mm256_div_ps, _mm256_fmadd_ps,
+    _mm256_loadu_ps, _mm256_max_ps, _mm256_min_ps, _mm256_mul_ps, _mm256_or_ps, _mm256_round_ps, _mm256_set1_epi32,
+    _mm256_set1_ps, _mm256_slli_epi32, _mm256_srli_epi32, _mm256_storeu_ps, _mm256_sub_epi32, _mm256_sub_ps,
 };
 
 use super::{DotKernel, Kernel, Simd};
@@ -21,7 +21,7 @@ pub(crate) struct Avx2 {
 macro_rules! intrinsic {
     ($call:expr) => {
         // SAFETY: `self` is an `Avx2`, made only in the functions below, whose caller has seen that the processor has the
-        // features; memory operands lie within a reference to sixteen floats, and the unaligned forms are used.
+        // features; memory operands lie within a reference to sixteen numbers, and the unaligned forms are used.
         unsafe { $call }
     };
 }
@@ -46,6 +46,13 @@ impl Simd for Avx2 {
     #[inline(always)]
     fn load(self, values: &[f32; LANES]) -> Self::Vector {
         intrinsic!([_mm256_loadu_ps(values.as_ptr()), _mm256_loadu_ps(values.as_ptr().add(8))])
+    }
+    #[inline(always)]
+    fn load_f16(self, bits: &[u16; LANES]) -> Self::Vector {
+        intrinsic!({
+            let halves = [_mm_loadu_si128(bits.as_ptr().cast()), _mm_loadu_si128(bits.as_ptr().add(8).cast())];
+            [f32_of_f16(halves[0]), f32_of_f16(halves[1])]
+        })
     }
     #[inline(always)]
     fn store(self, vector: Self::Vector, values: &mut [f32; LANES]) {
@@ -123,6 +130,23 @@ fn exponent_bits(n: __m256) -> __m256 {
 fn exponent_of(a: __m256) -> __m256 {
     let biased = _mm256_srli_epi32::<23>(_mm256_castps_si256(a));
     _mm256_cvtepi32_ps(_mm256_sub_epi32(biased, _mm256_set1_epi32(127)))
+}
+
+/// Eight finite binary16 numbers as float32, as the specification does it: the processor's own conversion is a feature apart.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn f32_of_f16(bits: __m128i) -> __m256 {
+    let bits = _mm256_cvtepu16_epi32(bits);
+    let sign = _mm256_slli_epi32::<16>(_mm256_and_si256(bits, _mm256_set1_epi32(0x8000)));
+    let magnitude = _mm256_slli_epi32::<13>(_mm256_and_si256(bits, _mm256_set1_epi32(0x7fff)));
+    let smallest_normal = _mm256_set1_epi32(113 << 23);
+    let denormal = _mm256_sub_ps(
+        _mm256_castsi256_ps(_mm256_add_epi32(magnitude, smallest_normal)),
+        _mm256_castsi256_ps(smallest_normal),
+    );
+    let normal = _mm256_castsi256_ps(_mm256_add_epi32(magnitude, _mm256_set1_epi32((127 - 15) << 23)));
+    let is_denormal = _mm256_castsi256_ps(_mm256_cmpgt_epi32(_mm256_set1_epi32(1 << 23), magnitude));
+    _mm256_or_ps(_mm256_blendv_ps(normal, denormal, is_denormal), _mm256_castsi256_ps(sign))
 }
 
 /// Runs a kernel with AVX2 and FMA enabled.

@@ -1,11 +1,11 @@
 //! AVX-512: one 512-bit register a vector.
 
 use std::arch::x86_64::{
-    __m512, __mmask16, _CMP_LT_OQ, _MM_FROUND_NO_EXC, _MM_FROUND_TO_NEAREST_INT, _mm512_add_epi32, _mm512_add_ps,
-    _mm512_castsi512_ps, _mm512_cmp_ps_mask, _mm512_cvtps_epi32, _mm512_div_ps, _mm512_fmadd_ps, _mm512_getexp_ps,
-    _mm512_loadu_ps, _mm512_mask_blend_ps, _mm512_mask_loadu_ps, _mm512_mask_storeu_ps, _mm512_max_ps, _mm512_min_ps,
-    _mm512_mul_ps, _mm512_roundscale_ps, _mm512_set1_epi32, _mm512_set1_ps, _mm512_slli_epi32, _mm512_storeu_ps,
-    _mm512_sub_ps,
+    __m512, __mmask16, _CMP_LT_OQ, _MM_FROUND_NO_EXC, _MM_FROUND_TO_NEAREST_INT, _mm256_loadu_si256, _mm512_add_epi32,
+    _mm512_add_ps, _mm512_castsi512_ps, _mm512_cmp_ps_mask, _mm512_cvtph_ps, _mm512_cvtps_epi32, _mm512_div_ps,
+    _mm512_fmadd_ps, _mm512_getexp_ps, _mm512_loadu_ps, _mm512_mask_blend_ps, _mm512_mask_loadu_ps,
+    _mm512_mask_storeu_ps, _mm512_max_ps, _mm512_min_ps, _mm512_mul_ps, _mm512_roundscale_ps, _mm512_set1_epi32,
+    _mm512_set1_ps, _mm512_slli_epi32, _mm512_storeu_ps, _mm512_sub_ps,
 };
 
 use super::amx::Amx;
@@ -27,7 +27,7 @@ pub(crate) struct Avx512<const EXTENSIONS: u8 = PLAIN> {
 macro_rules! intrinsic {
     ($call:expr) => {
         // SAFETY: `self` is an `Avx512`, made only in the functions below, whose caller has seen that the processor has the
-        // features; memory operands are references to sixteen floats, or slices under a mask of their length, and the
+        // features; memory operands are references to sixteen numbers, or slices under a mask of their length, and the
         // unaligned forms are used.
         unsafe { $call }
     };
@@ -46,6 +46,10 @@ impl<const EXTENSIONS: u8> Simd for Avx512<EXTENSIONS> {
     #[inline(always)]
     fn load(self, values: &[f32; LANES]) -> __m512 {
         intrinsic!(_mm512_loadu_ps(values.as_ptr()))
+    }
+    #[inline(always)]
+    fn load_f16(self, bits: &[u16; LANES]) -> __m512 {
+        intrinsic!(_mm512_cvtph_ps(_mm256_loadu_si256(bits.as_ptr().cast())))
     }
     #[inline(always)]
     fn store(self, vector: __m512, values: &mut [f32; LANES]) {

@@ -88,6 +88,22 @@ impl<const FUSED: bool> Simd for Scalar<FUSED> {
     }
 }
 
+/// A finite binary16 number as float32.
+#[inline(always)]
+pub(super) fn f32_of_f16(bits: u16) -> f32 {
+    /// 2^-14, the smallest normal binary16 number: with its exponent in front, the fraction of a denormal one is the distance
+    /// from it.
+    const SMALLEST_NORMAL: u32 = 113 << 23;
+    let (sign, magnitude) = (u32::from(bits & 0x8000) << 16, u32::from(bits & 0x7fff) << 13);
+    let value = if magnitude < 1 << 23 {
+        f32::from_bits(magnitude + SMALLEST_NORMAL) - f32::from_bits(SMALLEST_NORMAL)
+    } else {
+        // The exponents' zeros are 15 and 127.
+        f32::from_bits(magnitude + ((127 - 15) << 23))
+    };
+    f32::from_bits(value.to_bits() | sign)
+}
+
 /// Runs a kernel with the baseline features of the target.
 pub(crate) fn call<K: Kernel>(kernel: K) -> K::Output {
     kernel.run(Scalar::<false>)

@@ -5,7 +5,8 @@ use proptest::prelude::*;
 use super::fused_levels;
 use crate::{
     Activation, AttentionScratch, AttentionShape, EmbeddingTables, Format, LayerNorm, Level, LinearScratch,
-    OutputColumns, PackedMatrix, activate, add_layer_norm, attention, embedding_sum, l2_normalize, layer_norm, linear,
+    OutputColumns, PackedMatrix, VectorTable, activate, add_layer_norm, attention, embedding_bag_mean, embedding_sum,
+    l2_normalize, layer_norm, linear,
 };
 
 const ACTIVATIONS: [Activation; 7] = [
@@ -30,6 +31,12 @@ fn value() -> impl Strategy<Value = f32> {
 
 fn finite() -> impl Strategy<Value = f32> {
     prop_oneof![20 => -2.0f32..2.0, 1 => Just(0.0f32), 1 => Just(1e-40f32)]
+}
+
+/// The bits of a finite binary16 number, denormals among them.
+fn half() -> impl Strategy<Value = u16> {
+    prop_oneof![8 => any::<u16>(), 1 => 0u16..0x400, 1 => 0x8000u16..0x8400]
+        .prop_map(|bits| if bits & 0x7c00 == 0x7c00 { bits & 0x83ff } else { bits })
 }
 
 pub(super) fn values(count: usize) -> impl Strategy<Value = Vec<f32>> {
@@ -129,6 +136,28 @@ proptest! {
             let mut output = vec![0.0; token_ids.len() * dim];
             let tables = EmbeddingTables { word: &word, position: &position, dim };
             embedding_sum(level, tables, norm, &token_ids, &positions, &mut output);
+            output
+        })?;
+    }
+
+    #[test]
+    fn embedding_bags(
+        (dim, table, rows, weights) in (1usize..150).prop_flat_map(|dim| (
+            Just(dim), values(9 * dim), prop::collection::vec(0u32..9, 0..12), prop::collection::vec(finite(), 12))),
+        bits in prop::collection::vec(half(), 9 * 150),
+        offset in 0usize..3,
+        width in 0usize..150,
+        weighted in any::<bool>(),
+    ) {
+        let width = width.min(dim);
+        // Off their alignment, as rows of any number of columns are.
+        let (table, bits) = ([&vec![0.0; offset][..], &table].concat(), [&vec![0; offset][..], &bits].concat());
+        let weights = weighted.then(|| &weights[..rows.len()]);
+        compare(|level| {
+            let mut output = vec![f32::NAN; 2 * width];
+            let (from_f32, from_f16) = output.split_at_mut(width);
+            embedding_bag_mean(level, VectorTable::F32(&table[offset..]), dim, &rows, weights, from_f32);
+            embedding_bag_mean(level, VectorTable::F16(&bits[offset..]), dim, &rows, weights, from_f16);
             output
         })?;
     }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use model_files::{ModelFileError, SentenceModel, TensorSpec, open};
+use model_files::{Model, ModelFileError, SentenceModel, TensorSpec, open};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -83,7 +83,7 @@ impl Sample {
     }
 
     pub(crate) fn open(&self) -> Result<SentenceModel, ModelFileError> {
-        open(self.root())
+        open(self.root()).map(sentence)
     }
 
     /// The message of the error that opening gives, with the folder's path as `ROOT`.
@@ -95,6 +95,14 @@ impl Sample {
         let root = self.root().display().to_string();
         let canonical = self.root().canonicalize().expect("a canonical path").display().to_string();
         error.to_string().replace(&root, "ROOT").replace(&canonical, "ROOT").replace('\\', "/")
+    }
+}
+
+/// The BERT model that a folder holds.
+pub(crate) fn sentence(model: Model) -> SentenceModel {
+    match model {
+        Model::Sentence(model) => model,
+        Model::Static(model) => panic!("expected a BERT model, found {model:?}"),
     }
 }
 
