@@ -12,6 +12,11 @@
 //! Matrices are float32, row-major. Kernels check lengths with `assert!` at their door: a wrong length is a
 //! bug of the caller, never a property of user input.
 
+#![cfg_attr(
+    not(any(test, feature = "emulated-tiles", target_arch = "x86_64")),
+    expect(dead_code, unused_variables, clippy::needless_pass_by_value, reason = "only x86-64 has a level with tiles")
+)]
+
 mod activation;
 mod attention;
 mod bfloat16;

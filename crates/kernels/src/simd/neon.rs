@@ -1,8 +1,9 @@
 //! NEON of aarch64: four 128-bit registers a vector.
 
 use std::arch::aarch64::{
-    float32x4_t, vaddq_f32, vaddq_s32, vbslq_f32, vcgtq_f32, vcltq_f32, vcvtq_s32_f32, vdivq_f32, vdupq_n_f32,
-    vdupq_n_s32, vfmaq_f32, vld1q_f32, vmulq_f32, vreinterpretq_f32_s32, vrndnq_f32, vshlq_n_s32, vst1q_f32, vsubq_f32,
+    float32x4_t, vaddq_f32, vaddq_s32, vbslq_f32, vcgtq_f32, vcltq_f32, vcvtq_f32_s32, vcvtq_s32_f32, vdivq_f32,
+    vdupq_n_f32, vdupq_n_s32, vfmaq_f32, vld1q_f32, vmulq_f32, vreinterpretq_f32_s32, vreinterpretq_s32_u32,
+    vreinterpretq_u32_f32, vrndnq_f32, vshlq_n_s32, vshrq_n_u32, vst1q_f32, vsubq_f32, vsubq_s32,
 };
 
 use super::{DotKernel, Kernel, Simd};
@@ -117,6 +118,13 @@ impl Simd for Neon {
         )
     }
     #[inline(always)]
+    fn exponent(self, a: Self::Vector) -> Self::Vector {
+        quarters(
+            #[inline(always)]
+            |i| intrinsic!(exponent_of(a[i])),
+        )
+    }
+    #[inline(always)]
     fn select_less(
         self,
         a: Self::Vector,
@@ -137,6 +145,14 @@ impl Simd for Neon {
 fn exponent_bits(n: float32x4_t) -> float32x4_t {
     let exponent = vaddq_s32(vcvtq_s32_f32(n), vdupq_n_s32(127));
     vreinterpretq_f32_s32(vshlq_n_s32::<23>(exponent))
+}
+
+/// The exponents of four positive numbers, from their bits.
+#[inline]
+#[target_feature(enable = "neon")]
+fn exponent_of(a: float32x4_t) -> float32x4_t {
+    let biased = vreinterpretq_s32_u32(vshrq_n_u32::<23>(vreinterpretq_u32_f32(a)));
+    vcvtq_f32_s32(vsubq_s32(biased, vdupq_n_s32(127)))
 }
 
 /// Runs a kernel with NEON enabled.
