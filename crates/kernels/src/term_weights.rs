@@ -231,12 +231,12 @@ impl<G: Copy> Panel<'_, G> {
         let logits = multiply::<S, P, N, V>(simd, self.hidden, first, 0, self.lines, [bias; N]);
         for (logits, text) in logits.into_iter().zip(&self.text_of_row[first..first + N]) {
             let values = &mut output[*text as usize * self.stride..][self.columns.clone()];
-            let so_far: [S::Vector; V] = load_row(simd, values);
-            let now: [S::Vector; V] = std::array::from_fn(
-                #[inline(always)]
-                |v| pool(simd, formula, logits[v], so_far[v]),
-            );
-            store_row(simd, now, values);
+            let mut pooled: [S::Vector; V] = load_row(simd, values);
+            // Not `array::from_fn`: that is not inlined around so much code, and then nor are the intrinsics.
+            for (so_far, logit) in pooled.iter_mut().zip(logits) {
+                *so_far = pool(simd, formula, logit, *so_far);
+            }
+            store_row(simd, pooled, values);
         }
     }
 }
