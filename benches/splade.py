@@ -39,7 +39,7 @@ DEFAULT = REPOSITORY.parent / "shared" / "models" / "splade-minilm"
 LIBRARIES = ("corten", "sentence-transformers")
 
 
-def random_base(folder: Path, tokenizer: Path) -> Path:
+def random_base(folder: Path, tokenizer: Path, max_seq_length: int) -> Path:
     """A BERT-base of random weights, saved as a SPLADE model, with the tokenizer of another folder."""
     import torch  # noqa: PLC0415  only the peer needs it
     from transformers import BertConfig, BertForMaskedLM  # noqa: PLC0415
@@ -53,7 +53,8 @@ def random_base(folder: Path, tokenizer: Path) -> Path:
         shutil.copyfile(tokenizer / name, folder / name)
     shutil.copytree(tokenizer / "1_SpladePooling", folder / "1_SpladePooling")
     settings = json.loads((tokenizer / "tokenizer_config.json").read_text(encoding="utf-8"))
-    (folder / "tokenizer_config.json").write_text(json.dumps({**settings, "model_max_length": 512}), encoding="utf-8")
+    # 512 tokens for the memory; for the speed as many as the abstracts have, so that there is no padding.
+    (folder / "tokenizer_config.json").write_text(json.dumps({**settings, "model_max_length": max_seq_length}))
     return folder
 
 
@@ -151,7 +152,9 @@ def main() -> None:
         f"corten {corten.__version__}, level {info['level']}, {platform.machine()}, Python {platform.python_version()}"
     )
     with tempfile.TemporaryDirectory() as folder:
-        model = random_base(Path(folder), arguments.model) if arguments.random_base else arguments.model
+        model = arguments.model
+        if arguments.random_base:
+            model = random_base(Path(folder), arguments.model, 512 if arguments.memory else 256)
         if arguments.memory:
             for library in LIBRARIES:
                 command = [sys.executable, __file__, str(model), "--memory-of", library]
