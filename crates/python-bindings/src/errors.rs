@@ -55,7 +55,7 @@ pub(crate) fn to_python(py: Python<'_>, error: &EncodeError) -> PyErr {
 }
 
 /// The exception for a mistake of this library.
-fn internal(message: &str) -> PyErr {
+pub(crate) fn internal(message: &str) -> PyErr {
     InternalError::new_err(format!("{message} (hint: this is a bug in Corten, please report it)"))
 }
 
@@ -82,7 +82,7 @@ fn file_error(py: Python<'_>, error: &FileError) -> PyErr {
 }
 
 /// `OSError` with the system's number, from which Python chooses the subclass such as `PermissionError`.
-fn os_error(py: Python<'_>, file: &Path, source: &io::Error) -> PyResult<PyErr> {
+pub(crate) fn os_error(py: Python<'_>, file: &Path, source: &io::Error) -> PyResult<PyErr> {
     if source.kind() == io::ErrorKind::InvalidInput {
         // A path with a NUL character, for which Python's own open() raises this.
         return Ok(PyValueError::new_err(format!("{}: {source}", file.display())));

@@ -9,11 +9,19 @@
 #![forbid(unsafe_op_in_unsafe_fn)]
 
 mod arguments;
+mod arrays_in;
 mod cpu_info;
+mod document_ids_in;
 mod door;
 mod encoder;
 mod errors;
+mod hits_out;
+mod index_door;
+mod index_errors;
+mod sparse_index;
+mod sparse_rows_in;
 mod texts_in;
+mod torch_rows_in;
 
 use pyo3::prelude::*;
 
@@ -28,6 +36,10 @@ mod _native {
     use super::encoder::Encoder;
     #[pymodule_export]
     use super::errors::{DeviceError, InternalError, ModelFileError};
+    #[pymodule_export]
+    use super::index_errors::IndexFileError;
+    #[pymodule_export]
+    use super::sparse_index::SparseIndex;
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -34,7 +34,7 @@ pub(crate) fn prompt_in(prompt: Option<&Bound<'_, PyAny>>) -> PyResult<Option<St
 }
 
 /// Copies one `str`, or an instance of a subclass such as `numpy.str_`.
-fn text_in(item: &Bound<'_, PyAny>, place: impl Fn() -> String) -> PyResult<String> {
+pub(crate) fn text_in(item: &Bound<'_, PyAny>, place: impl Fn() -> String) -> PyResult<String> {
     let Ok(text) = item.cast::<PyString>() else {
         let hint = if is_bytes(item) { " (hint: decode it first, e.g. text.decode(\"utf-8\"))" } else { "" };
         let message = format!("{}: expected str, got {}{hint}", place(), type_name(item));
