@@ -99,20 +99,26 @@ impl FilterIn {
 /// # Errors
 /// As for [`document_ids_in`]; `ValueError` for a mask of more than one dimension.
 pub(crate) fn filter_in(filter: &Bound<'_, PyAny>) -> PyResult<FilterIn> {
-    if let Ok(array) = filter.cast::<PyUntypedArray>()
+    // A list or a pandas Series of bools is a mask too: ids are never bool.
+    let listed = if filter.is_instance_of::<PyUntypedArray>() || !first_is_bool(filter) {
+        filter.clone()
+    } else {
+        filter.py().import("numpy")?.call_method1("asarray", (filter,))?
+    };
+    if let Ok(array) = listed.cast::<PyUntypedArray>()
         && array.dtype().kind() == b'b'
     {
-        let mask = filter.cast::<PyArray1<bool>>().map_err(|_| {
+        let mask = array.cast::<PyArray1<bool>>().map_err(|_| {
             PyValueError::new_err(format!("filter: expected a mask of 1 dimension, found {}", array.ndim()))
         })?;
         return Ok(FilterIn::Mask(mask.try_readonly()?.as_array().iter().copied().collect()));
     }
-    // A list of bools is a mask too; ids are never bool.
-    if let Ok(first) = filter.get_item(0)
-        && first.is_instance_of::<PyBool>()
-        && let Ok(mask) = filter.extract::<Vec<bool>>()
-    {
-        return Ok(FilterIn::Mask(mask));
-    }
     document_ids_in("filter", filter).map(FilterIn::Ids)
+}
+
+/// Whether the first item is a bool, Python's or numpy's.
+fn first_is_bool(items: &Bound<'_, PyAny>) -> bool {
+    // By an iterator of a sequence, which leaves the sequence as it was, unlike that of an iterator.
+    let first = items.hasattr("__getitem__").unwrap_or(false).then(|| items.try_iter().ok()?.next()?.ok()).flatten();
+    first.is_some_and(|first| matches!(type_name(&first).as_str(), "bool" | "bool_"))
 }
