@@ -67,6 +67,14 @@ pub(crate) trait Simd: Copy {
     fn select_less(self, a: Self::Vector, b: Self::Vector, then: Self::Vector, otherwise: Self::Vector)
     -> Self::Vector;
 
+    /// Adds `value`, wrapping, to the entries of `block` whose bit in `mask` is set.
+    #[inline(always)]
+    fn add_where(self, block: &mut [u16; 64], mask: u64, value: u16) {
+        for (bit, entry) in block.iter_mut().enumerate() {
+            *entry = entry.wrapping_add(if mask >> bit & 1 == 1 { value } else { 0 });
+        }
+    }
+
     /// Loads up to sixteen values and fills the lanes beyond them.
     #[inline(always)]
     fn load_partial(self, values: &[f32], fill: f32) -> Self::Vector {

@@ -62,6 +62,12 @@ pub enum IndexError {
     /// A file is not a readable index.
     #[error(transparent)]
     File(#[from] IndexFileError),
+    /// A stored document is not what was stored, which opening without `verify` did not see.
+    #[error("document {id}: its row is damaged (hint: open the file with verify=True)")]
+    Damaged {
+        /// Its id.
+        id: DocumentId,
+    },
     /// The system refused to read or write.
     #[error("{}: {source}", path.display())]
     Io {

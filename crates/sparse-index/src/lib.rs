@@ -2,11 +2,34 @@
 //!
 //! [`SparseIndex`] is the whole interface. Readers work on a snapshot; writers replace it.
 
+mod bits;
+mod build_postings;
+mod compare_all;
 mod error;
+mod file;
+mod forward;
+mod id_table;
 mod ids;
 mod index;
+mod mapping;
+mod open;
+mod open_segment;
 mod options;
+mod plan;
+mod postings;
 mod rows;
+mod save;
+mod scratch_pool;
+mod search;
+mod search_segment;
+mod segment;
+mod snapshot;
+mod storage;
+mod threads;
+mod top_k;
+mod tuning;
+mod write;
+mod writer_lock;
 
 pub use error::{IndexError, IndexFileError, RowProblem};
 pub use ids::{DocumentId, DocumentIds};

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use kernels::RowScratch;
+
 use crate::error::{IndexError, RowProblem};
 
 /// Rows in compressed sparse row form (CSR, as in scipy), borrowed from the caller. Nothing about them is trusted.
@@ -102,13 +104,14 @@ pub(crate) struct Builder {
     starts: Vec<i64>,
     terms: Vec<u32>,
     weights: Vec<f32>,
+    scratch: RowScratch,
 }
 
 impl Builder {
     pub(crate) fn with_capacity(rows: usize, non_zeros: usize) -> Self {
         let mut starts = Vec::with_capacity(rows + 1);
         starts.push(0);
-        Self { starts, terms: Vec::with_capacity(non_zeros), weights: Vec::with_capacity(non_zeros) }
+        Self { starts, terms: Vec::with_capacity(non_zeros), weights: Vec::with_capacity(non_zeros), scratch: RowScratch::default() }
     }
 
     pub(crate) fn push(&mut self, row: impl Iterator<Item = (u32, f32)>) {
@@ -118,6 +121,23 @@ impl Builder {
         }
         // A Vec's length fits i64.
         self.starts.push(i64::try_from(self.terms.len()).unwrap_or(i64::MAX));
+    }
+
+    /// Adds the row that `append` appends to the terms and weights. Returns whether it is one: terms ascend below the
+    /// dimension, weights are finite and above zero.
+    pub(crate) fn push_with(
+        &mut self,
+        dimension: u32,
+        append: impl FnOnce(&mut RowScratch, &mut Vec<u32>, &mut Vec<f32>),
+    ) -> bool {
+        let start = self.terms.len();
+        append(&mut self.scratch, &mut self.terms, &mut self.weights);
+        self.starts.push(i64::try_from(self.terms.len()).unwrap_or(i64::MAX));
+        let (terms, weights) = (self.terms.get(start..).unwrap_or_default(), &self.weights.get(start..).unwrap_or_default());
+        terms.len() == weights.len()
+            && terms.windows(2).all(|pair| pair[0] < pair[1])
+            && terms.last().is_none_or(|&term| term < dimension)
+            && weights.iter().all(|&weight| weight > 0.0 && weight.is_finite())
     }
 
     pub(crate) fn finish(self) -> SparseRows<'static> {

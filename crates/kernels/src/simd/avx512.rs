@@ -3,9 +3,10 @@
 use std::arch::x86_64::{
     __m512, __mmask16, _CMP_LT_OQ, _MM_FROUND_NO_EXC, _MM_FROUND_TO_NEAREST_INT, _mm256_loadu_si256, _mm512_add_epi32,
     _mm512_add_ps, _mm512_castsi512_ps, _mm512_cmp_ps_mask, _mm512_cvtph_ps, _mm512_cvtps_epi32, _mm512_div_ps,
-    _mm512_fmadd_ps, _mm512_getexp_ps, _mm512_loadu_ps, _mm512_mask_blend_ps, _mm512_mask_loadu_ps,
-    _mm512_mask_storeu_ps, _mm512_max_ps, _mm512_min_ps, _mm512_mul_ps, _mm512_roundscale_ps, _mm512_set1_epi32,
-    _mm512_set1_ps, _mm512_slli_epi32, _mm512_storeu_ps, _mm512_sub_ps,
+    _mm512_fmadd_ps, _mm512_getexp_ps, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_mask_add_epi16,
+    _mm512_mask_blend_ps, _mm512_mask_loadu_ps, _mm512_mask_storeu_ps, _mm512_max_ps, _mm512_min_ps, _mm512_mul_ps,
+    _mm512_roundscale_ps, _mm512_set1_epi16, _mm512_set1_epi32, _mm512_set1_ps, _mm512_slli_epi32, _mm512_storeu_ps,
+    _mm512_storeu_si512, _mm512_sub_ps,
 };
 
 use super::amx::Amx;
@@ -27,7 +28,7 @@ pub(crate) struct Avx512<const EXTENSIONS: u8 = PLAIN> {
 macro_rules! intrinsic {
     ($call:expr) => {
         // SAFETY: `self` is an `Avx512`, made only in the functions below, whose caller has seen that the processor has the
-        // features; memory operands are references to sixteen numbers, or slices under a mask of their length, and the
+        // features; memory operands are references to sixteen numbers or 32 words, or slices under a mask of their length, and the
         // unaligned forms are used.
         unsafe { $call }
     };
@@ -59,6 +60,18 @@ impl<const EXTENSIONS: u8> Simd for Avx512<EXTENSIONS> {
     fn load_partial(self, values: &[f32], fill: f32) -> __m512 {
         // Lanes that the mask leaves out are not read.
         intrinsic!(_mm512_mask_loadu_ps(_mm512_set1_ps(fill), first_lanes(values.len()), values.as_ptr()))
+    }
+    #[inline(always)]
+    fn add_where(self, block: &mut [u16; 64], mask: u64, value: u16) {
+        let (lower, upper) = block.split_at_mut(32);
+        for (half, mask) in [(lower, mask as u32), (upper, (mask >> 32) as u32)] {
+            // `half` is 32 entries of 16 bits: one register.
+            intrinsic!({
+                let entries = _mm512_loadu_si512(half.as_ptr().cast());
+                let sums = _mm512_mask_add_epi16(entries, mask, entries, _mm512_set1_epi16(value.cast_signed()));
+                _mm512_storeu_si512(half.as_mut_ptr().cast(), sums);
+            });
+        }
     }
     #[inline(always)]
     fn store_partial(self, vector: __m512, values: &mut [f32]) {

@@ -1,0 +1,201 @@
+//! The inner product of a packed sparse row and a query.
+
+use crate::level::Level;
+use crate::simd::{Kernel, Simd};
+
+/// Partial sums of an inner product: entry i of a row goes to sum `i % SUMS`.
+const SUMS: usize = 16;
+
+/// The weight of every 16-bit term in the query; zero for terms it does not have.
+#[derive(Clone, Debug)]
+pub struct QueryTable(Box<[f32; 1 << 16]>);
+
+impl Default for QueryTable {
+    fn default() -> Self {
+        Self(Box::new([0.0; 1 << 16]))
+    }
+}
+
+impl QueryTable {
+    /// Sets the weight of a term.
+    pub fn set(&mut self, term: u16, weight: f32) {
+        self.0[usize::from(term)] = weight;
+    }
+}
+
+/// The weights of a packed row.
+#[derive(Clone, Copy, Debug)]
+pub enum PackedWeights<'a> {
+    /// Whole numbers of 24 bits.
+    Fixed {
+        /// The upper 16 bits of each, little-endian: `[2 * entries]`.
+        upper: &'a [u8],
+        /// The lower 8 bits of each: `[entries]`.
+        lower: &'a [u8],
+    },
+    /// float32, little-endian: `[4 * entries]`.
+    Float(&'a [u8]),
+}
+
+/// A row of ascending 16-bit terms in the form of Elias and Fano: the lower eight bits of each term are bytes; of the upper eight,
+/// bit `upper + i` is set for entry i. That takes about ten bits for a term of SPLADE.
+#[derive(Clone, Copy, Debug)]
+pub struct PackedRow<'a> {
+    /// The bits of the upper halves, least significant bit first.
+    pub term_bits: &'a [u8],
+    /// The lower halves: `[entries]`.
+    pub term_bytes: &'a [u8],
+    /// The weights.
+    pub weights: PackedWeights<'a>,
+}
+
+/// Room for the places of set bits while a row is unpacked; grows to the longest row.
+#[derive(Clone, Debug, Default)]
+pub struct RowScratch(Vec<u16>);
+
+/// For each byte the places of its set bits, lowest first.
+static BIT_PLACES: [[u8; 8]; 256] = {
+    let mut table = [[0; 8]; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let (mut bit, mut count) = (0, 0);
+        while bit < 8 {
+            if byte >> bit & 1 == 1 {
+                table[byte][count] = bit;
+                count += 1;
+            }
+            bit += 1;
+        }
+        byte += 1;
+    }
+    table
+};
+
+/// The places of the set bits of `bits`, in `scratch`: at least `entries` numbers, of which those beyond the last set bit mean nothing.
+#[inline(always)]
+fn bit_places<'s>(bits: &[u8], entries: usize, scratch: &'s mut RowScratch) -> &'s [u16] {
+    let places = &mut scratch.0;
+    let room = entries.max(bits.len() * 8) + 8;
+    if places.len() < room {
+        places.resize(room, 0);
+    }
+    let mut count = 0;
+    let mut first_bit = 0_u16;
+    for &byte in bits {
+        if let Some(target) = places[count..].first_chunk_mut::<8>() {
+            for (place, &bit) in target.iter_mut().zip(&BIT_PLACES[usize::from(byte)]) {
+                *place = first_bit.wrapping_add(u16::from(bit));
+            }
+        }
+        count += byte.count_ones() as usize;
+        first_bit = first_bit.wrapping_add(8);
+    }
+    places
+}
+
+/// Term of entry `index`: the zeros before its bit are its upper half.
+#[inline(always)]
+fn term(index: usize, place: u16, byte: u8) -> u16 {
+    (place.wrapping_sub(index as u16) << 8) | u16::from(byte)
+}
+
+/// Asks for the cache lines of `bytes` ahead of their use.
+#[inline]
+pub fn prefetch<T>(values: &[T]) {
+    const LINE: usize = 64;
+    #[cfg(target_arch = "x86_64")]
+    for offset in (0..std::mem::size_of_val(values)).step_by(LINE) {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: the address lies in `values`; a prefetch has no effect on memory, and x86-64 always has SSE.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(values.as_ptr().cast::<i8>().add(offset)) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = values;
+}
+
+/// Appends the terms of a row to `terms`.
+pub fn unpack_terms(term_bits: &[u8], term_bytes: &[u8], scratch: &mut RowScratch, terms: &mut Vec<u16>) {
+    let places = bit_places(term_bits, term_bytes.len(), scratch);
+    terms.extend(term_bytes.iter().zip(places).enumerate().map(|(index, (&byte, &place))| term(index, place, byte)));
+}
+
+/// The sum over the entries of weight times query weight, in float64. Products are exact; the order of the sum is the row's alone, so
+/// every level returns the same bits. Fixed-point weights count as whole numbers. Bits that are no valid row give a wrong sum, no more.
+pub fn row_dot(level: Level, row: PackedRow<'_>, query: &QueryTable, scratch: &mut RowScratch) -> f64 {
+    let entries = row.term_bytes.len();
+    match row.weights {
+        PackedWeights::Fixed { upper, lower } => {
+            assert_eq!((upper.len(), lower.len()), (2 * entries, entries), "weights of {entries} entries");
+        }
+        PackedWeights::Float(bytes) => assert_eq!(bytes.len(), 4 * entries, "weights of {entries} entries"),
+    }
+    level.run(RowDot { row, query, scratch })
+}
+
+struct RowDot<'a> {
+    row: PackedRow<'a>,
+    query: &'a QueryTable,
+    scratch: &'a mut RowScratch,
+}
+
+impl Kernel for RowDot<'_> {
+    type Output = f64;
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) -> f64 {
+        let Self { row, query, scratch } = self;
+        let entries = row.term_bytes.len();
+        let places = &bit_places(row.term_bits, entries, scratch)[..entries];
+        match row.weights {
+            PackedWeights::Fixed { upper, lower } => {
+                let upper = upper.as_chunks::<2>().0;
+                sum(
+                    places,
+                    row.term_bytes,
+                    query,
+                    #[inline(always)]
+                    |entry| f64::from(u32::from(u16::from_le_bytes(upper[entry])) << 8 | u32::from(lower[entry])),
+                )
+            }
+            PackedWeights::Float(bytes) => {
+                let weights = bytes.as_chunks::<4>().0;
+                sum(
+                    places,
+                    row.term_bytes,
+                    query,
+                    #[inline(always)]
+                    |entry| f64::from(f32::from_le_bytes(weights[entry])),
+                )
+            }
+        }
+    }
+}
+
+/// Sixteen partial sums, folded in halves.
+#[inline(always)]
+fn sum(places: &[u16], bytes: &[u8], query: &QueryTable, weight: impl Fn(usize) -> f64) -> f64 {
+    let mut sums = [0.0_f64; SUMS];
+    let whole = places.len() / SUMS * SUMS;
+    let mut start = 0;
+    while start < whole {
+        let places = &places[start..start + SUMS];
+        let bytes = &bytes[start..start + SUMS];
+        for lane in 0..SUMS {
+            let term = term(start + lane, places[lane], bytes[lane]);
+            sums[lane] += f64::from(query.0[usize::from(term)]) * weight(start + lane);
+        }
+        start += SUMS;
+    }
+    for lane in 0..places.len() - whole {
+        let entry = whole + lane;
+        let term = term(entry, places[entry], bytes[entry]);
+        sums[lane] += f64::from(query.0[usize::from(term)]) * weight(entry);
+    }
+    let mut width = SUMS / 2;
+    while width > 0 {
+        for lane in 0..width {
+            sums[lane] += sums[lane + width];
+        }
+        width /= 2;
+    }
+    sums[0]
+}

@@ -1,0 +1,125 @@
+//! Adding up the partial scores of a window of documents in 16-bit fixed point.
+
+use crate::level::Level;
+use crate::simd::{Kernel, Simd};
+
+/// Documents of a window. Its accumulators fill 32 KiB, which the first-level cache holds beside the postings that stream by.
+pub const WINDOW: usize = 16_384;
+
+/// 64-bit words of a window's bitmap.
+pub const WINDOW_WORDS: usize = WINDOW / 64;
+
+/// Documents looked at together for one that reaches the limit.
+const BLOCK: usize = 128;
+/// Postings whose products are computed together.
+const STRIP: usize = 32;
+
+/// The partial scores of one window, all zero between windows.
+///
+/// There is room for every 16-bit document number, though only the first [`WINDOW`] are used: whatever a damaged file holds,
+/// an addition stays inside, and what it spoils beyond the window is never read.
+#[derive(Clone, Debug)]
+pub struct WindowScores(Box<[u16; 1 << 16]>);
+
+impl Default for WindowScores {
+    fn default() -> Self {
+        Self(Box::new([0; 1 << 16]))
+    }
+}
+
+impl WindowScores {
+    /// Adds `weights[i] * factor / 256`, rounded down, to document `documents[i]` of the window. Sums wrap.
+    pub fn add_postings(&mut self, level: Level, documents: &[u16], weights: &[u8], factor: u16) {
+        assert_eq!(documents.len(), weights.len(), "one weight for each document");
+        level.run(AddPostings { scores: &mut self.0, documents, weights, factor });
+    }
+
+    /// Adds `value` to the documents whose bit is set: bit i of word w is document `64 * w + i`. Sums wrap.
+    pub fn add_bitmap(&mut self, level: Level, words: &[u64; WINDOW_WORDS], value: u16) {
+        level.run(AddBitmap { scores: &mut self.0, words, value });
+    }
+
+    /// Gives `found` each document of the window whose score is at least `limit` (and above 0), in order, and sets all
+    /// scores to zero. `found` returns the limit for the documents after it.
+    pub fn drain(&mut self, level: Level, limit: u16, found: impl FnMut(u16, u16) -> u16) {
+        level.run(Drain { scores: &mut self.0, limit, found });
+    }
+}
+
+struct AddPostings<'a> {
+    scores: &'a mut [u16; 1 << 16],
+    documents: &'a [u16],
+    weights: &'a [u8],
+    factor: u16,
+}
+
+/// `weight * factor / 256`, as the high half of a 16-bit product.
+#[inline(always)]
+fn product(weight: u8, factor: u16) -> u16 {
+    // At most 255 * 65535 / 256, which fits 16 bits.
+    ((u32::from(u16::from(weight) << 8) * u32::from(factor)) >> 16) as u16
+}
+
+impl Kernel for AddPostings<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) {
+        let Self { scores, documents, weights, factor } = self;
+        let (document_strips, last_documents) = documents.as_chunks::<STRIP>();
+        let (weight_strips, last_weights) = weights.as_chunks::<STRIP>();
+        for (documents, weights) in document_strips.iter().zip(weight_strips) {
+            let products = weights.map(|weight| product(weight, factor));
+            for (&document, product) in documents.iter().zip(products) {
+                let score = &mut scores[usize::from(document)];
+                *score = score.wrapping_add(product);
+            }
+        }
+        for (&document, &weight) in last_documents.iter().zip(last_weights) {
+            let score = &mut scores[usize::from(document)];
+            *score = score.wrapping_add(product(weight, factor));
+        }
+    }
+}
+
+struct AddBitmap<'a> {
+    scores: &'a mut [u16; 1 << 16],
+    words: &'a [u64; WINDOW_WORDS],
+    value: u16,
+}
+
+impl Kernel for AddBitmap<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let (blocks, _) = self.scores[..WINDOW].as_chunks_mut::<64>();
+        for (block, &word) in blocks.iter_mut().zip(self.words) {
+            simd.add_where(block, word, self.value);
+        }
+    }
+}
+
+struct Drain<'a, F> {
+    scores: &'a mut [u16; 1 << 16],
+    limit: u16,
+    found: F,
+}
+
+impl<F: FnMut(u16, u16) -> u16> Kernel for Drain<'_, F> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(mut self, _: S) {
+        let mut limit = self.limit.max(1);
+        let (blocks, _) = self.scores[..WINDOW].as_chunks_mut::<BLOCK>();
+        for (number, block) in blocks.iter_mut().enumerate() {
+            if block.iter().fold(false, |any, &score| any | (score >= limit)) {
+                for (place, &score) in block.iter().enumerate() {
+                    if score >= limit {
+                        // Below WINDOW, which fits 16 bits.
+                        limit = (self.found)((number * BLOCK + place) as u16, score).max(1);
+                    }
+                }
+            }
+            *block = [0; BLOCK];
+        }
+    }
+}

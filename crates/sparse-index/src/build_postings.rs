@@ -1,0 +1,298 @@
+//! From rows to inverted lists.
+//!
+//! Terms are split into ranges of about equal size. Each range is one task: it gathers its entries of all rows by term, then makes
+//! the lists of one term after the other. Rows ascend by term, so a range is one piece of each row.
+
+use std::ops::Range;
+
+use kernels::{WINDOW, WINDOW_WORDS};
+
+use crate::error::IndexError;
+use crate::forward::stored_weight;
+use crate::options::Cancel;
+use crate::postings::{ListRecord, Postings};
+use crate::rows::SparseRows;
+use crate::threads::{self, looked};
+
+/// A term's postings per window from which its documents are split by weight: below, the lists would be too short to be worth it.
+const SPLIT_FROM: usize = 16;
+/// A list's postings per window from which a bitmap is smaller: 2 KiB against three bytes a posting.
+const BITMAP_FROM: usize = WINDOW / 8 / 3;
+/// Most bitmap lists made of one half of a term's documents.
+const MOST_BITMAPS: usize = 4;
+/// Best documents remembered for each term.
+const CHAMPIONS: usize = 16;
+/// Entries of a range of terms, at most about: bounds the memory beside the rows and the result.
+const RANGE_ENTRIES: usize = 1 << 25;
+
+/// Makes the inverted lists of `rows`, whose weights are stored in units of `2^exponents`.
+pub(crate) fn build(
+    rows: &SparseRows<'_>,
+    exponents: &[Option<i16>],
+    dimension: u32,
+    threads: usize,
+    cancel: &Cancel<'_>,
+) -> Result<Postings, IndexError> {
+    let windows = rows.len().div_ceil(WINDOW);
+    let counts = count_terms(rows, dimension, threads, cancel)?;
+    let ranges = split_terms(&counts, rows.non_zeros(), threads);
+    let pieces = threads::map(threads, ranges.len(), cancel, |task| {
+        let range = ranges.get(task).cloned().unwrap_or_default();
+        Piece::build(rows, exponents, &counts, range, windows, cancel)
+    })?;
+    Ok(join(pieces, windows))
+}
+
+/// The number of documents of each term up to the highest.
+fn count_terms(
+    rows: &SparseRows<'_>,
+    dimension: u32,
+    threads: usize,
+    cancel: &Cancel<'_>,
+) -> Result<Vec<usize>, IndexError> {
+    let part = rows.len().div_ceil(threads.max(1)).max(1);
+    let parts = threads::map(threads, rows.len().div_ceil(part), cancel, |task| {
+        // Grows to the highest term that occurs: a dimension may be far larger.
+        let mut counts: Vec<usize> = Vec::new();
+        for row in task * part..rows.len().min((task + 1) * part) {
+            looked(row, cancel)?;
+            let terms = rows.row(row).0;
+            if let Some(&last) = terms.last()
+                && last < dimension
+                && last as usize >= counts.len()
+            {
+                counts.resize(last as usize + 1, 0);
+            }
+            // A term that is not counted is one that the caller writes into the rows meanwhile.
+            for &term in terms {
+                if let Some(count) = counts.get_mut(term as usize) {
+                    *count += 1;
+                }
+            }
+        }
+        Ok(counts)
+    })?;
+    let mut total = Vec::new();
+    for counts in parts {
+        if total.len() < counts.len() {
+            total.resize(counts.len(), 0);
+        }
+        total.iter_mut().zip(&counts).for_each(|(sum, count)| *sum += count);
+    }
+    Ok(total)
+}
+
+/// Ranges of terms with about the same number of entries, at least one for each thread.
+fn split_terms(counts: &[usize], entries: usize, threads: usize) -> Vec<Range<usize>> {
+    let most = (entries / threads.max(1)).clamp(1 << 12, RANGE_ENTRIES);
+    let mut ranges = Vec::new();
+    let (mut start, mut sum) = (0, 0);
+    for (term, count) in counts.iter().enumerate() {
+        sum += count;
+        if sum >= most {
+            ranges.push(start..term + 1);
+            (start, sum) = (term + 1, 0);
+        }
+    }
+    ranges.push(start..counts.len());
+    ranges
+}
+
+/// The lists of a range of terms. `Postings`' starts and bounds count from the range's own beginning.
+#[derive(Default)]
+struct Piece {
+    terms: Vec<u32>,
+    lists_of_term: Vec<u32>,
+    champions_of_term: Vec<u32>,
+    champions: Vec<u32>,
+    lists: Vec<ListRecord>,
+    offsets: Vec<u32>,
+    documents: Vec<u16>,
+    weights: Vec<u8>,
+    bitmaps: Vec<u64>,
+}
+
+impl Piece {
+    fn build(
+        rows: &SparseRows<'_>,
+        exponents: &[Option<i16>],
+        counts: &[usize],
+        range: Range<usize>,
+        windows: usize,
+        cancel: &Cancel<'_>,
+    ) -> Result<Self, IndexError> {
+        let counts = counts.get(range.clone()).unwrap_or_default();
+        let mut starts = vec![0; counts.len() + 1];
+        for (index, count) in counts.iter().enumerate() {
+            starts[index + 1] = starts[index] + count;
+        }
+        let mut entries = vec![(0_u32, 0_f32); starts[counts.len()]];
+        let mut next = starts.clone();
+        for row in 0..rows.len() {
+            looked(row, cancel)?;
+            let (terms, weights) = rows.row(row);
+            let first = terms.partition_point(|&term| (term as usize) < range.start);
+            let document = u32::try_from(row).unwrap_or(u32::MAX);
+            for (&term, &weight) in terms.iter().zip(weights).skip(first) {
+                if term as usize >= range.end {
+                    break;
+                }
+                let Some(place) = next.get_mut(term as usize - range.start) else { break };
+                if let Some(entry) = entries.get_mut(*place) {
+                    *entry = (document, stored_weight(weight, exponents.get(row).copied().flatten()));
+                }
+                *place += 1;
+            }
+        }
+        let mut piece = Self::default();
+        piece.documents.reserve_exact(entries.len());
+        piece.weights.reserve_exact(entries.len());
+        let mut sorted = Vec::new();
+        for (index, bounds) in starts.windows(2).enumerate() {
+            looked(index, cancel)?;
+            let entries = &entries[bounds[0]..bounds[1]];
+            if !entries.is_empty() {
+                piece.terms.push(u32::try_from(range.start + index).unwrap_or(u32::MAX));
+                piece.add_term(entries, windows, &mut sorted);
+            }
+        }
+        Ok(piece)
+    }
+
+    /// Adds the lists of a term from its documents, ascending, and weights.
+    fn add_term(&mut self, entries: &[(u32, f32)], windows: usize, sorted: &mut Vec<(u32, f32)>) {
+        sorted.clear();
+        sorted.extend_from_slice(entries);
+        let heaviest = |a: &(u32, f32), b: &(u32, f32)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
+        let best = CHAMPIONS.min(sorted.len());
+        if best < sorted.len() {
+            sorted.select_nth_unstable_by(best, heaviest);
+        }
+        self.champions.extend(sorted[..best].iter().map(|entry| entry.0));
+        self.champions_of_term.push(u32::try_from(best).unwrap_or(0));
+        let before = self.lists.len();
+        let plan = plan_lists(sorted.len() / windows.max(1), sorted.len());
+        // The weight at the end of each list but the last; lists are cut at weights, so equal weights stay together.
+        let mut upper = f32::INFINITY;
+        // All before this place are heavier than those after it.
+        let mut parted = 0;
+        for (end, is_bitmap) in plan {
+            let mut lower = 0.0;
+            if end < sorted.len() {
+                lower = sorted[parted..].select_nth_unstable_by(end - parted, heaviest).1.1;
+                parted = end;
+            }
+            if lower < upper {
+                self.add_list(entries, lower..upper, is_bitmap, windows);
+                upper = lower;
+            }
+        }
+        self.lists_of_term.push(u32::try_from(self.lists.len() - before).unwrap_or(0));
+    }
+
+    /// Adds the list of the entries with a weight in `lower..upper`.
+    fn add_list(&mut self, entries: &[(u32, f32)], weights: Range<f32>, is_bitmap: bool, windows: usize) {
+        let chosen = || entries.iter().filter(|entry| weights.contains(&entry.1));
+        let (mut count, mut lower, mut upper) = (0_u32, f32::INFINITY, 0.0_f32);
+        for &(_, weight) in chosen() {
+            count += 1;
+            lower = lower.min(weight);
+            upper = upper.max(weight);
+        }
+        if count == 0 {
+            return;
+        }
+        let is_bitmap = is_bitmap && count as usize / windows.max(1) >= BITMAP_FROM;
+        let start = if is_bitmap { self.bitmaps.len() } else { self.documents.len() };
+        self.lists.push(ListRecord { start: start as u64, upper, lower, is_bitmap: u32::from(is_bitmap), count });
+        let first_offset = self.offsets.len();
+        self.offsets.resize(first_offset + windows + 1, 0);
+        let offsets = &mut self.offsets[first_offset..];
+        if is_bitmap {
+            self.bitmaps.resize(start + windows * WINDOW_WORDS, 0);
+            for &(document, _) in chosen() {
+                self.bitmaps[start + document as usize / 64] |= 1 << (document % 64);
+            }
+        } else {
+            let per_weight = 255.0 / f64::from(upper);
+            for &(document, weight) in chosen() {
+                let (window, place) = Postings::place(document);
+                self.documents.push(place);
+                self.weights.push(to_byte(f64::from(weight) * per_weight));
+                offsets[window + 1] += 1;
+            }
+            (0..windows).for_each(|window| offsets[window + 1] += offsets[window]);
+        }
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "rounded, from 0 to 255")]
+fn to_byte(value: f64) -> u8 {
+    value.round() as u8
+}
+
+/// The ends, in documents from the heaviest, of the lists of a term with so many documents, and whether each may be a bitmap.
+fn plan_lists(per_window: usize, count: usize) -> Vec<(usize, bool)> {
+    if per_window < SPLIT_FROM {
+        return vec![(count, false)];
+    }
+    let mut ends = vec![(count / 8, false), (count / 4, false), (count / 2, false)];
+    if per_window < 4 * SPLIT_FROM {
+        ends.remove(1);
+    }
+    let mut plan = Vec::new();
+    let mut start = 0;
+    for (end, _) in ends.into_iter().chain([(count, true)]) {
+        let bitmaps = ((end - start) * per_window / count / BITMAP_FROM).min(MOST_BITMAPS);
+        // The heaviest have the widest range of weights: never a bitmap.
+        if start == 0 || bitmaps == 0 {
+            plan.push((end, false));
+        } else {
+            plan.extend((1..=bitmaps).map(|part| (start + (end - start) * part / bitmaps, true)));
+        }
+        start = end;
+    }
+    plan
+}
+
+/// Puts the pieces one after another.
+fn join(pieces: Vec<Piece>, windows: usize) -> Postings {
+    let mut all = Piece::default();
+    let (mut term_lists, mut champion_starts) = (vec![0], vec![0]);
+    all.documents.reserve_exact(pieces.iter().map(|piece| piece.documents.len()).sum());
+    all.weights.reserve_exact(pieces.iter().map(|piece| piece.weights.len()).sum());
+    for piece in pieces {
+        let (documents, words) = (all.documents.len() as u64, all.bitmaps.len() as u64);
+        all.lists.extend(piece.lists.into_iter().map(|list| ListRecord {
+            start: list.start + if list.is_bitmap == 1 { words } else { documents },
+            ..list
+        }));
+        let extend = |bounds: &mut Vec<u32>, counts: &[u32]| {
+            let mut last = bounds.last().copied().unwrap_or(0);
+            bounds.extend(counts.iter().map(|count| {
+                last += count;
+                last
+            }));
+        };
+        extend(&mut term_lists, &piece.lists_of_term);
+        extend(&mut champion_starts, &piece.champions_of_term);
+        all.terms.extend(piece.terms);
+        all.champions.extend(piece.champions);
+        all.offsets.extend(piece.offsets);
+        all.documents.extend(piece.documents);
+        all.weights.extend(piece.weights);
+        all.bitmaps.extend(piece.bitmaps);
+    }
+    Postings {
+        windows,
+        terms: all.terms.into(),
+        term_lists: term_lists.into(),
+        champion_starts: champion_starts.into(),
+        champions: all.champions.into(),
+        lists: all.lists.into(),
+        offsets: all.offsets.into(),
+        documents: all.documents.into(),
+        weights: all.weights.into(),
+        bitmaps: all.bitmaps.into(),
+    }
+}

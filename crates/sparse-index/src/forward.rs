@@ -1,0 +1,243 @@
+//! The documents' own rows, packed: what scores are computed from.
+//!
+//! A row of a dimension up to 65,536 is, little-endian and without padding:
+//!
+//! | bytes | what |
+//! |---|---|
+//! | 4 | entries `n` |
+//! | 2 | length of the term bits `b` |
+//! | 2 | exponent `e` of the unit of weight, or 32,767: weights are float32 |
+//! | b, n | the terms in the form of Elias and Fano, see [`kernels::PackedRow`] |
+//! | 3n or 4n | upper 16 bits of all weights, then lower 8 bits of all weights, in units of 2^e; or float32 |
+//!
+//! In a larger dimension: 4 bytes of entries, 4 zeros, terms in 32 bits, weights in float32. A row without entries has no bytes.
+//!
+//! The unit is the last bit of the row's largest weight, so that weights of its binade keep all their bits and every stored
+//! weight is a float32. Rows in which that would lose too much are stored as float32, see [`unit_exponent`].
+
+use kernels::{Level, PackedRow, PackedWeights, QueryTable, RowScratch};
+
+use crate::storage::Buffer;
+
+/// The largest dimension whose terms fit 16 bits.
+pub(crate) const LARGEST_PACKED_DIMENSION: u32 = 1 << 16;
+/// Instead of an exponent: the weights are float32.
+const FLOAT: i16 = i16::MAX;
+const HEADER: usize = 8;
+
+/// The packed rows of a segment.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ForwardRows {
+    /// `[rows + 1]`: row i is at `starts[i]..starts[i + 1]` of `bytes`.
+    pub(crate) starts: Buffer<u64>,
+    pub(crate) bytes: Buffer<u8>,
+    pub(crate) dimension: u32,
+}
+
+/// A query, ready to be compared with rows.
+#[derive(Debug, Default)]
+pub(crate) struct PreparedQuery {
+    terms: Vec<u32>,
+    weights: Vec<f32>,
+    table: QueryTable,
+    scratch: RowScratch,
+}
+
+impl PreparedQuery {
+    /// Replaces the query.
+    pub(crate) fn set(&mut self, terms: &[u32], weights: &[f32]) {
+        for &term in &self.terms {
+            if let Ok(term) = u16::try_from(term) {
+                self.table.set(term, 0.0);
+            }
+        }
+        self.terms.clear();
+        self.weights.clear();
+        self.terms.extend_from_slice(terms);
+        self.weights.extend_from_slice(weights);
+        for (&term, &weight) in terms.iter().zip(weights) {
+            if let Ok(term) = u16::try_from(term) {
+                self.table.set(term, weight);
+            }
+        }
+    }
+}
+
+/// A row's parts, their lengths checked against each other.
+enum Row<'a> {
+    Packed(PackedRow<'a>, f64),
+    Wide { terms: &'a [[u8; 4]], weights: &'a [[u8; 4]] },
+}
+
+/// 2^exponent for the exponents of float32 and far beyond.
+fn power_of_two(exponent: i16) -> f64 {
+    f64::powi(2.0, i32::from(exponent))
+}
+
+impl ForwardRows {
+    fn bytes_of(&self, row: usize) -> Option<&[u8]> {
+        let starts = self.starts.as_slice();
+        let start = usize::try_from(*starts.get(row)?).ok()?;
+        let end = usize::try_from(*starts.get(row + 1)?).ok()?;
+        self.bytes.as_slice().get(start..end)
+    }
+
+    /// `None` for a row without entries and for bytes that are no row.
+    fn parts(&self, row: usize) -> Option<Row<'_>> {
+        let (header, rest) = self.bytes_of(row)?.split_first_chunk::<HEADER>()?;
+        let [a, b, c, d, e, f, g, h] = *header;
+        let entries = usize::try_from(u32::from_le_bytes([a, b, c, d])).ok()?;
+        if self.dimension > LARGEST_PACKED_DIMENSION {
+            let (terms, weights) = rest.split_at_checked(entries.checked_mul(4)?)?;
+            let (terms, weights) = (terms.as_chunks().0, weights.as_chunks().0);
+            return (weights.len() == entries).then_some(Row::Wide { terms, weights });
+        }
+        let (term_bits, rest) = rest.split_at_checked(usize::from(u16::from_le_bytes([e, f])))?;
+        let (term_bytes, rest) = rest.split_at_checked(entries)?;
+        let exponent = i16::from_le_bytes([g, h]);
+        let (weights, unit) = if exponent == FLOAT {
+            (rest.len() == entries.checked_mul(4)?).then_some((PackedWeights::Float(rest), 1.0))?
+        } else {
+            let (upper, lower) = rest.split_at_checked(entries.checked_mul(2)?)?;
+            let weights = (lower.len() == entries).then_some(PackedWeights::Fixed { upper, lower })?;
+            (weights, power_of_two(exponent.clamp(-149, 127)))
+        };
+        Some(Row::Packed(PackedRow { term_bits, term_bytes, weights }, unit))
+    }
+
+    /// The inner product of a row and the query, in float64; zero for a row that does not exist.
+    #[inline]
+    pub(crate) fn score(&self, level: Level, row: usize, query: &mut PreparedQuery) -> f64 {
+        match self.parts(row) {
+            None => 0.0,
+            Some(Row::Packed(packed, unit)) => {
+                kernels::row_dot(level, packed, &query.table, &mut query.scratch) * unit
+            }
+            Some(Row::Wide { terms, weights }) => {
+                let mut sum = 0.0;
+                let mut place = 0;
+                for (&term, &weight) in terms.iter().zip(weights) {
+                    let term = u32::from_le_bytes(term);
+                    while query.terms.get(place).is_some_and(|&other| other < term) {
+                        place += 1;
+                    }
+                    if let (Some(&other), Some(&query_weight)) = (query.terms.get(place), query.weights.get(place))
+                        && other == term
+                    {
+                        sum += f64::from(query_weight) * f64::from(f32::from_le_bytes(weight));
+                    }
+                }
+                sum
+            }
+        }
+    }
+
+    /// Asks for the bytes of a row ahead of their use.
+    #[inline]
+    pub(crate) fn prefetch(&self, row: usize) {
+        if let Some(bytes) = self.bytes_of(row) {
+            kernels::prefetch(bytes);
+        }
+    }
+
+    /// The terms, ascending, and weights of a row, appended to `terms` and `weights`.
+    pub(crate) fn unpack(&self, row: usize, scratch: &mut RowScratch, terms: &mut Vec<u32>, weights: &mut Vec<f32>) {
+        match self.parts(row) {
+            None => {}
+            Some(Row::Wide { terms: from, weights: values }) => {
+                terms.extend(from.iter().copied().map(u32::from_le_bytes));
+                weights.extend(values.iter().copied().map(f32::from_le_bytes));
+            }
+            Some(Row::Packed(row, unit)) => {
+                let mut short = Vec::new();
+                kernels::unpack_terms(row.term_bits, row.term_bytes, scratch, &mut short);
+                terms.extend(short.into_iter().map(u32::from));
+                match row.weights {
+                    PackedWeights::Float(bytes) => {
+                        weights.extend(bytes.as_chunks().0.iter().copied().map(f32::from_le_bytes));
+                    }
+                    PackedWeights::Fixed { upper, lower } => {
+                        weights.extend(upper.as_chunks::<2>().0.iter().zip(lower).map(|(&upper, &lower)| {
+                            let [low, high] = upper;
+                            to_float(u32::from_le_bytes([lower, low, high, 0]), unit)
+                        }));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A whole number of 24 bits in units of `unit`: exact in float32 where [`unit_exponent`] chose the unit.
+#[expect(clippy::cast_possible_truncation, reason = "24 bits fit float32")]
+fn to_float(whole: u32, unit: f64) -> f32 {
+    (f64::from(whole) * unit) as f32
+}
+
+/// The exponent of the unit in which a row's weights are stored in 24 bits, or `None` if they must stay float32.
+///
+/// With the largest weight in `[2^x, 2^(x + 1))` the unit is `2^(x - 23)` and a weight is off by at most half of it, 2^-24 of the largest
+/// weight. That is accepted where it keeps the score, a sum over query weights q, within 1e-5:
+///
+/// - nothing is lost at all (weights that were float16 or bfloat16, or small whole numbers), or
+/// - the largest weight is below 8, so that the score is off by at most 2.4e-7 times the sum of q, and by a tenth of that in
+///   practice since errors have both signs; and no weight is so small that it would lose more than 1/2000 of itself, or
+/// - the smallest weight is at least 1/64 of the largest: then the score is off by less than 4e-6 of itself.
+pub(crate) fn unit_exponent(weights: &[f32]) -> Option<i16> {
+    let (largest, smallest) =
+        weights.iter().fold((0.0_f32, f32::INFINITY), |(largest, smallest), &w| (largest.max(w), smallest.min(w)));
+    let binade = i16::try_from(largest.to_bits() >> 23).ok()?.max(1) - 127;
+    let exponent = (binade - 23).max(-149);
+    let enough = smallest >= largest / 64.0 || (largest < 8.0 && smallest >= largest / 8192.0);
+    let unit = power_of_two(exponent);
+    (enough || weights.iter().all(|&weight| to_float(to_whole(weight, unit), unit) == weight)).then_some(exponent)
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "rounded, from 0 to 2^24 - 1")]
+fn to_whole(weight: f32, unit: f64) -> u32 {
+    (f64::from(weight) / unit).round_ties_even() as u32
+}
+
+/// The weight that a row of this unit stores for `weight`.
+pub(crate) fn stored_weight(weight: f32, exponent: Option<i16>) -> f32 {
+    exponent.map_or(weight, |exponent| {
+        let unit = power_of_two(exponent);
+        to_float(to_whole(weight, unit), unit)
+    })
+}
+
+/// Appends the packed form of a row to `bytes`. Terms ascend and are below the dimension.
+pub(crate) fn pack_row(terms: &[u32], weights: &[f32], exponent: Option<i16>, dimension: u32, bytes: &mut Vec<u8>) {
+    if terms.is_empty() {
+        return;
+    }
+    bytes.extend_from_slice(&u32::try_from(terms.len()).unwrap_or(u32::MAX).to_le_bytes());
+    if dimension > LARGEST_PACKED_DIMENSION {
+        bytes.extend_from_slice(&[0; 4]);
+        terms.iter().for_each(|term| bytes.extend_from_slice(&term.to_le_bytes()));
+        weights.iter().for_each(|weight| bytes.extend_from_slice(&weight.to_le_bytes()));
+        return;
+    }
+    let last_bit = terms.len() - 1 + terms.last().map_or(0, |&term| term as usize >> 8);
+    let term_bits = last_bit / 8 + 1;
+    // At most (65,535 + 255) / 8 + 1.
+    bytes.extend_from_slice(&u16::try_from(term_bits).unwrap_or(u16::MAX).to_le_bytes());
+    bytes.extend_from_slice(&exponent.unwrap_or(FLOAT).to_le_bytes());
+    let first = bytes.len();
+    bytes.resize(first + term_bits, 0);
+    for (index, &term) in terms.iter().enumerate() {
+        let bit = index + (term as usize >> 8);
+        if let Some(byte) = bytes.get_mut(first + bit / 8) {
+            *byte |= 1 << (bit % 8);
+        }
+    }
+    bytes.extend(terms.iter().map(|term| term.to_le_bytes()[0]));
+    let Some(exponent) = exponent else {
+        weights.iter().for_each(|weight| bytes.extend_from_slice(&weight.to_le_bytes()));
+        return;
+    };
+    let unit = power_of_two(exponent);
+    let wholes = || weights.iter().map(|&weight| to_whole(weight, unit).to_le_bytes());
+    wholes().for_each(|[_, low, high, _]| bytes.extend_from_slice(&[low, high]));
+    bytes.extend(wholes().map(|[lowest, ..]| lowest));
+}

@@ -1,0 +1,27 @@
+//! A file mapped into memory: the one place of this crate that needs `unsafe`.
+
+use std::fs::File;
+use std::io;
+
+use memmap2::Mmap;
+
+/// A file mapped for reading.
+///
+/// Another process may change the file under the mapping. Whatever is read from it is therefore treated as untrusted
+/// each time, not only when the file is opened; a file cut shorter ends the process (`SIGBUS`), which only reading
+/// into memory avoids. [`crate::SparseIndex::save`] never writes into an existing file.
+#[derive(Debug)]
+pub(crate) struct MappedFile(Mmap);
+
+impl MappedFile {
+    pub(crate) fn new(file: &File) -> io::Result<Self> {
+        #[expect(unsafe_code, reason = "a mapping cannot be made otherwise")]
+        // SAFETY: the map is only read, as plain bytes and numbers for which every bit pattern is valid.
+        let map = unsafe { Mmap::map(file)? };
+        Ok(Self(map))
+    }
+
+    pub(crate) fn as_slice(&self) -> &[u8] {
+        &self.0
+    }
+}

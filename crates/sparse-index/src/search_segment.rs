@@ -1,0 +1,244 @@
+//! Search of one segment through its inverted lists.
+
+use kernels::{Level, WINDOW, WindowScores};
+
+use crate::bits::Bits;
+use crate::compare_all::{compare, to_score};
+use crate::error::IndexError;
+use crate::forward::PreparedQuery;
+use crate::options::Cancel;
+use crate::plan::{Plan, QueryTerm, Scan};
+use crate::postings::Postings;
+use crate::search::Allowed;
+use crate::segment::Segment;
+use crate::top_k::{Hit, TopK};
+use crate::tuning::Tuning;
+
+/// Memory that a thread reuses from query to query.
+#[derive(Debug, Default)]
+pub(crate) struct Scratch {
+    pub(crate) query: PreparedQuery,
+    scores: WindowScores,
+    seeds: Vec<u32>,
+    candidates: Vec<Candidate>,
+}
+
+/// A document that a window's sums left possible.
+#[derive(Clone, Copy, Debug)]
+struct Candidate {
+    /// The highest score it can have.
+    upper_bound: f64,
+    document: u32,
+}
+
+/// One segment, as a query sees it.
+pub(crate) struct Target<'a> {
+    pub(crate) segment: &'a Segment,
+    pub(crate) postings: &'a Postings,
+    /// Its number among the segments.
+    pub(crate) number: u32,
+    pub(crate) allowed: &'a Allowed<'a>,
+    pub(crate) level: Level,
+}
+
+impl Target<'_> {
+    fn is_allowed(&self, document: u32) -> bool {
+        self.allowed.contains(document) && (document as usize) < self.segment.len()
+    }
+
+    /// Computes the scores of `documents`, which are allowed, and pushes them.
+    fn score(&self, documents: &[u32], query: &mut PreparedQuery, top: &mut TopK<'_>) {
+        const AHEAD: usize = 4;
+        documents.iter().take(AHEAD).for_each(|&document| self.segment.forward.prefetch(document as usize));
+        for (place, &document) in documents.iter().enumerate() {
+            if let Some(&next) = documents.get(place + AHEAD) {
+                self.segment.forward.prefetch(next as usize);
+            }
+            let sum = self.segment.forward.score(self.level, document as usize, query);
+            if sum > 0.0 {
+                top.push(Hit { score: to_score(sum), segment: self.number, document });
+            }
+        }
+    }
+}
+
+/// Pushes the documents of the segment that are among the best for the query, whose terms ascend and whose weights are positive.
+pub(crate) fn search(
+    target: &Target<'_>,
+    terms: &[u32],
+    weights: &[f32],
+    tuning: &Tuning,
+    scratch: &mut Scratch,
+    top: &mut TopK<'_>,
+    cancel: &Cancel<'_>,
+) -> Result<(), IndexError> {
+    let query_terms = query_terms(target.postings, terms, weights);
+    let postings: u64 = query_terms.iter().flat_map(|term| &term.lists).map(|list| u64::from(list.count)).sum();
+    // Where there is little to leave out, all is compared; 16-bit sums of too many terms would be all rounding.
+    if postings <= tuning.few_postings || top.k() as u64 >= postings / 8 || query_terms.len() > 4096 {
+        return search_union(target, &query_terms, scratch, top, cancel);
+    }
+    seed(target, &query_terms, tuning, scratch, top);
+    let complete = scan(target, &query_terms, tuning, scratch, top, cancel)?;
+    if complete {
+        return Ok(());
+    }
+    top.forget_segment(target.number);
+    search_union(target, &query_terms, scratch, top, cancel)
+}
+
+/// The query's terms that occur in the segment.
+fn query_terms<'a>(postings: &'a Postings, terms: &[u32], weights: &[f32]) -> Vec<QueryTerm<'a>> {
+    let found = terms.iter().zip(weights).filter_map(|(&term, &weight)| {
+        let place = postings.find(term)?;
+        let lists: Vec<_> = postings.lists(place).collect();
+        (!lists.is_empty()).then_some(QueryTerm { weight: f64::from(weight), lists, place })
+    });
+    found.collect()
+}
+
+/// Compares every document that has a term of the query.
+fn search_union(
+    target: &Target<'_>,
+    terms: &[QueryTerm<'_>],
+    scratch: &mut Scratch,
+    top: &mut TopK<'_>,
+    cancel: &Cancel<'_>,
+) -> Result<(), IndexError> {
+    let mut union = Bits::none(target.segment.len());
+    for list in terms.iter().flat_map(|term| &term.lists) {
+        for window in 0..target.postings.windows {
+            let first = u32::try_from(window * WINDOW).unwrap_or(u32::MAX);
+            list.each_document(window, |document| union.insert(first.saturating_add(u32::from(document))));
+        }
+    }
+    let documents = union.iter().filter(|&document| target.is_allowed(document));
+    compare(target.segment, target.number, target.level, &mut scratch.query, documents, top, cancel)
+}
+
+/// A first threshold: the champions of the terms that can add most.
+fn seed(target: &Target<'_>, terms: &[QueryTerm<'_>], tuning: &Tuning, scratch: &mut Scratch, top: &mut TopK<'_>) {
+    let mut strongest: Vec<&QueryTerm<'_>> = terms.iter().collect();
+    strongest.sort_unstable_by(|a, b| b.bound(0).total_cmp(&a.bound(0)));
+    scratch.seeds.clear();
+    for term in strongest.iter().take(tuning.seed_terms) {
+        let champions = target.postings.champions(term.place).iter().take(tuning.seeds_of_term);
+        scratch.seeds.extend(champions.filter(|&&document| target.is_allowed(document)));
+    }
+    scratch.seeds.sort_unstable();
+    scratch.seeds.dedup();
+    target.score(&scratch.seeds, &mut scratch.query, top);
+}
+
+/// Goes through the windows. Returns whether every document that might be among the best has been compared: not so if
+/// documents without any posting that was read might be.
+fn scan(
+    target: &Target<'_>,
+    terms: &[QueryTerm<'_>],
+    tuning: &Tuning,
+    scratch: &mut Scratch,
+    top: &mut TopK<'_>,
+    cancel: &Cancel<'_>,
+) -> Result<bool, IndexError> {
+    let Scratch { query, scores, seeds, candidates } = scratch;
+    candidates.clear();
+    let threshold = |top: &TopK<'_>| top.threshold().map_or(0.0, f64::from);
+    let mut planned = threshold(top);
+    let mut plan = Plan::new(terms, planned * tuning.skipped_share);
+    plan.rest *= tuning.rest_share;
+    let mut likely: Vec<u32> = Vec::new();
+    // The highest score that a document without any posting that was read can have.
+    let mut unseen = 0.0_f64;
+    for window in 0..target.postings.windows {
+        if cancel() {
+            return Err(IndexError::Cancelled);
+        }
+        let now = threshold(top);
+        if now > planned * tuning.plan_again {
+            planned = now;
+            plan = Plan::new(terms, planned * tuning.skipped_share);
+            plan.rest *= tuning.rest_share;
+        }
+        unseen = unseen.max(plan.rest);
+        let Ok(limit) = u16::try_from(plan.limit(now)) else { continue };
+        if plan.scans.is_empty() {
+            continue;
+        }
+        unseen = unseen.max(plan.upper_bound(0));
+        add_window(target.level, &plan.scans, window, scores);
+        let first = u32::try_from(window * WINDOW).unwrap_or(u32::MAX);
+        let before = candidates.len();
+        scores.drain(target.level, limit, |place, sum| {
+            let document = first.saturating_add(u32::from(place));
+            if target.is_allowed(document) && seeds.binary_search(&document).is_err() {
+                candidates.push(Candidate { upper_bound: plan.upper_bound(sum), document });
+            }
+            limit
+        });
+        // The window's likeliest are compared at once, to raise the threshold for the windows after it.
+        let fresh = candidates.get_mut(before..).unwrap_or_default();
+        let most = top.k().min(fresh.len());
+        if most < fresh.len() {
+            fresh.select_nth_unstable_by(most, |a, b| b.upper_bound.total_cmp(&a.upper_bound));
+        }
+        likely.clear();
+        let optimism = plan.rest * tuning.likely_share;
+        for candidate in fresh.iter_mut().take(most).filter(|candidate| candidate.upper_bound - optimism >= now) {
+            likely.push(candidate.document);
+            candidate.upper_bound = f64::NEG_INFINITY;
+        }
+        target.score(&likely, query, top);
+    }
+    compare_candidates(target, candidates, query, top);
+    // With fewer hits than asked for some are missing, and where a document that was never seen might reach the threshold.
+    let last = top.threshold().map(|score| f64::from(score) * (1.0 - f64::from(f32::EPSILON)));
+    Ok(last.is_some_and(|score| score > unseen || tuning.rest_share < 1.0))
+}
+
+/// Adds all lists of a window.
+#[inline]
+fn add_window(level: Level, scans: &[Scan<'_>], window: usize, scores: &mut WindowScores) {
+    for (place, scan) in scans.iter().enumerate() {
+        if let Some(Scan::Numbers { list, .. }) = scans.get(place + 2) {
+            let (documents, weights) = list.numbers(window);
+            kernels::prefetch(documents.get(..64).unwrap_or(documents));
+            kernels::prefetch(weights.get(..64).unwrap_or(weights));
+        }
+        match scan {
+            Scan::Numbers { list, factor } => {
+                let (documents, weights) = list.numbers(window);
+                if !documents.is_empty() {
+                    scores.add_postings(level, documents, weights, *factor);
+                }
+            }
+            Scan::Bitmap { words, value } => {
+                if let Some(words) = words.get(window) {
+                    scores.add_bitmap(level, words, *value);
+                }
+            }
+        }
+    }
+}
+
+/// Compares the candidates that can still be among the best, likeliest first.
+fn compare_candidates(
+    target: &Target<'_>,
+    candidates: &mut Vec<Candidate>,
+    query: &mut PreparedQuery,
+    top: &mut TopK<'_>,
+) {
+    let threshold = |top: &TopK<'_>| top.threshold().map_or(0.0, f64::from);
+    let mut now = threshold(top);
+    candidates.retain(|candidate| candidate.upper_bound >= now);
+    candidates.sort_unstable_by(|a, b| b.upper_bound.total_cmp(&a.upper_bound));
+    let mut batch = Vec::with_capacity(8);
+    for group in candidates.chunks(8) {
+        batch.clear();
+        batch.extend(group.iter().filter(|candidate| candidate.upper_bound >= now).map(|candidate| candidate.document));
+        if batch.is_empty() {
+            return;
+        }
+        target.score(&batch, query, top);
+        now = threshold(top);
+    }
+}

@@ -1,0 +1,102 @@
+//! A part of the index that never changes: rows, inverted lists and ids of some documents.
+
+use kernels::RowScratch;
+
+use crate::build_postings;
+use crate::error::IndexError;
+use crate::forward::{ForwardRows, pack_row, unit_exponent};
+use crate::id_table::IdTable;
+use crate::ids::DocumentIds;
+use crate::options::Cancel;
+use crate::postings::Postings;
+use crate::rows::SparseRows;
+use crate::threads::{self, looked};
+
+/// Below so many documents a segment has no inverted lists: comparing all of its rows is as fast, and adding is cheap.
+pub(crate) const FEWEST_FOR_POSTINGS: usize = 512;
+/// Rows packed by one task.
+const PACK_ROWS: usize = 1 << 14;
+
+/// Documents 0 to n - 1 of a segment.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    pub(crate) ids: IdTable,
+    pub(crate) forward: ForwardRows,
+    /// None in a small segment.
+    pub(crate) postings: Option<Postings>,
+    /// Entries of all rows.
+    pub(crate) non_zeros: u64,
+}
+
+impl Segment {
+    /// Number of documents, deleted ones included.
+    pub(crate) fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// Makes a segment of checked rows with as many ids, each there once.
+    pub(crate) fn build(
+        rows: &SparseRows<'_>,
+        ids: &DocumentIds,
+        dimension: u32,
+        threads: usize,
+        cancel: &Cancel<'_>,
+    ) -> Result<Self, IndexError> {
+        let most = u32::MAX - 1;
+        if u32::try_from(rows.len()).map_or(true, |count| count > most) {
+            return Err(IndexError::TooLarge { what: "documents of an index", most: u64::from(most) });
+        }
+        let pieces = threads::map(threads, rows.len().div_ceil(PACK_ROWS), cancel, |task| {
+            let (mut bytes, mut ends, mut exponents) = (Vec::new(), Vec::new(), Vec::new());
+            for row in task * PACK_ROWS..rows.len().min((task + 1) * PACK_ROWS) {
+                looked(row, cancel)?;
+                let (terms, weights) = rows.row(row);
+                let exponent = if terms.is_empty() { None } else { unit_exponent(weights) };
+                pack_row(terms, weights, exponent, dimension, &mut bytes);
+                ends.push(bytes.len() as u64);
+                exponents.push(exponent);
+            }
+            Ok((bytes, ends, exponents))
+        })?;
+        let mut all = Vec::with_capacity(pieces.iter().map(|piece| piece.0.len()).sum());
+        let (mut starts, mut exponents) = (vec![0], Vec::with_capacity(rows.len()));
+        for (bytes, ends, piece) in pieces {
+            let before = all.len() as u64;
+            all.extend(bytes);
+            starts.extend(ends.into_iter().map(|end| before + end));
+            exponents.extend(piece);
+        }
+        if dimension > crate::forward::LARGEST_PACKED_DIMENSION {
+            exponents.fill(None);
+        }
+        let postings = if rows.len() < FEWEST_FOR_POSTINGS {
+            None
+        } else {
+            Some(build_postings::build(rows, &exponents, dimension, threads, cancel)?)
+        };
+        Ok(Self {
+            ids: IdTable::new(ids),
+            forward: ForwardRows { starts: starts.into(), bytes: all.into(), dimension },
+            postings,
+            non_zeros: rows.non_zeros() as u64,
+        })
+    }
+
+    /// The terms, ascending, and weights of a document.
+    pub(crate) fn row(&self, document: u32) -> (Vec<u32>, Vec<f32>) {
+        let (mut terms, mut weights) = (Vec::new(), Vec::new());
+        self.forward.unpack(document as usize, &mut RowScratch::default(), &mut terms, &mut weights);
+        (terms, weights)
+    }
+
+    /// Bytes of all arrays.
+    pub(crate) fn bytes(&self) -> u64 {
+        let mut sum = 0;
+        crate::file::each_array(self, &mut |_, bytes| sum += bytes.len() as u64);
+        sum
+    }
+
+    pub(crate) fn is_mapped(&self) -> bool {
+        self.forward.bytes.is_mapped()
+    }
+}
