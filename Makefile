@@ -7,6 +7,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PEERS := .venv-peers
+SPARSE_PEERS := .venv-sparse-peers
 NEXTEST_VERSION := 0.9.143
 
 # .venv/bin first: cargo finds cargo-nextest there where it had to be installed. ~/.cargo/bin is where rustup puts cargo.
@@ -52,6 +53,10 @@ bench-peers: build $(PEERS)/ready ## Time encoding beside other engines, in turn
 bench-threads: build ## Time one thread, two threads, two callers, and one core alone
 	$(BIN)/python benches/threads.py
 
+.PHONY: bench-sparse
+bench-sparse: build $(SPARSE_PEERS)/ready ## Time SparseIndex beside seismic, scipy, qdrant-edge and txtai (ARGS="--help"; needs ../shared)
+	PYTHONPATH=python $(SPARSE_PEERS)/bin/python benches/sparse/compare.py $(ARGS)
+
 .PHONY: quality
 quality: build ## Reproduce the published PubMedQA and SciFact figures (needs ../shared/data)
 	$(BIN)/python benches/quality/run.py
@@ -76,7 +81,7 @@ build: $(VENV)/ready ## Compile the native module and install corten into .venv,
 
 .PHONY: clean
 clean: ## Remove everything that was built
-	rm -rf .venv .venv-peers target dist python/corten/_native*.so .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv $(PEERS) $(SPARSE_PEERS) target dist python/corten/_native*.so .mypy_cache .pytest_cache .ruff_cache
 	find python tests examples benches -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: rust
@@ -99,6 +104,13 @@ $(VENV)/ready: pyproject.toml | rust python
 $(PEERS)/ready: benches/peers/requirements.txt | python
 	$(PYTHON) -m venv $(PEERS)
 	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	touch $@
+
+# txtai without what it names as its dependencies, of which its sparse index needs two.
+$(SPARSE_PEERS)/ready: benches/sparse/requirements.txt | python
+	$(PYTHON) -m venv $(SPARSE_PEERS)
+	$(SPARSE_PEERS)/bin/python -m pip install --quiet --disable-pip-version-check -r benches/sparse/requirements.txt
+	$(SPARSE_PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps txtai==9.14.0
 	touch $@
 
 .PHONY: cargo-nextest

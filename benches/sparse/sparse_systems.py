@@ -51,7 +51,7 @@ class System(ABC):
     @property
     def version(self) -> str:
         """The version of the package."""
-        return version(self.name)
+        return corten.__version__ if self.name == "corten" else version(self.name)
 
 
 class Corten(System):

@@ -54,7 +54,7 @@ pub struct PackedRow<'a> {
 pub struct RowScratch(Vec<u16>);
 
 /// For each byte the places of its set bits, lowest first.
-static BIT_PLACES: [[u8; 8]; 256] = {
+static BIT_PLACES: [[u16; 8]; 256] = {
     let mut table = [[0; 8]; 256];
     let mut byte = 0;
     while byte < 256 {
@@ -66,6 +66,17 @@ static BIT_PLACES: [[u8; 8]; 256] = {
             }
             bit += 1;
         }
+        byte += 1;
+    }
+    table
+};
+
+/// For each byte how many bits are set: counting them takes an instruction that not every level has.
+static BIT_COUNTS: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = (byte as u8).count_ones() as u8;
         byte += 1;
     }
     table
@@ -83,11 +94,9 @@ fn bit_places<'s>(bits: &[u8], entries: usize, scratch: &'s mut RowScratch) -> &
     let mut first_bit = 0_u16;
     for &byte in bits {
         if let Some(target) = places[count..].first_chunk_mut::<8>() {
-            for (place, &bit) in target.iter_mut().zip(&BIT_PLACES[usize::from(byte)]) {
-                *place = first_bit.wrapping_add(u16::from(bit));
-            }
+            *target = BIT_PLACES[usize::from(byte)].map(|bit| first_bit.wrapping_add(bit));
         }
-        count += byte.count_ones() as usize;
+        count += usize::from(BIT_COUNTS[usize::from(byte)]);
         first_bit = first_bit.wrapping_add(8);
     }
     places
@@ -111,6 +120,14 @@ pub fn prefetch<T>(values: &[T]) {
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = values;
+}
+
+/// Asks for the cache line of `values[index]`, if there is such a value.
+#[inline(always)]
+pub fn prefetch_line<T>(values: &[T], index: usize) {
+    if let Some(value) = values.get(index..index + 1) {
+        prefetch(value);
+    }
 }
 
 /// Appends the terms of a row to `terms`.

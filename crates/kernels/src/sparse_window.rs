@@ -11,8 +11,29 @@ pub const WINDOW_WORDS: usize = WINDOW / 64;
 
 /// Documents looked at together for one that reaches the limit.
 const BLOCK: usize = 128;
-/// Postings whose products are computed together.
-const STRIP: usize = 32;
+/// Postings added in one step of the loop.
+const STRIP: usize = 8;
+
+/// What is added to the scores of a window.
+#[derive(Clone, Copy, Debug)]
+pub enum Addition<'a> {
+    /// `weights[i] * factor / 256`, rounded down, to document `documents[i]` of the window.
+    Postings {
+        /// Documents of the window, each once.
+        documents: &'a [u16],
+        /// One for each document.
+        weights: &'a [u8],
+        /// In units of 1/256.
+        factor: u16,
+    },
+    /// `value` to the documents whose bit is set: bit i of word w is document `64 * w + i`.
+    Bitmap {
+        /// One bit a document.
+        words: &'a [u64; WINDOW_WORDS],
+        /// What is added.
+        value: u16,
+    },
+}
 
 /// The partial scores of one window, all zero between windows.
 ///
@@ -28,15 +49,9 @@ impl Default for WindowScores {
 }
 
 impl WindowScores {
-    /// Adds `weights[i] * factor / 256`, rounded down, to document `documents[i]` of the window. Sums wrap.
-    pub fn add_postings(&mut self, level: Level, documents: &[u16], weights: &[u8], factor: u16) {
-        assert_eq!(documents.len(), weights.len(), "one weight for each document");
-        level.run(AddPostings { scores: &mut self.0, documents, weights, factor });
-    }
-
-    /// Adds `value` to the documents whose bit is set: bit i of word w is document `64 * w + i`. Sums wrap.
-    pub fn add_bitmap(&mut self, level: Level, words: &[u64; WINDOW_WORDS], value: u16) {
-        level.run(AddBitmap { scores: &mut self.0, words, value });
+    /// Adds everything that `additions` yields. Sums wrap.
+    pub fn add<'a>(&mut self, level: Level, additions: impl Iterator<Item = Addition<'a>>) {
+        level.run(Add { scores: &mut self.0, additions });
     }
 
     /// Gives `found` each document of the window whose score is at least `limit` (and above 0), in order, and sets all
@@ -46,11 +61,30 @@ impl WindowScores {
     }
 }
 
-struct AddPostings<'a> {
-    scores: &'a mut [u16; 1 << 16],
-    documents: &'a [u16],
-    weights: &'a [u8],
-    factor: u16,
+struct Add<'s, I> {
+    scores: &'s mut [u16; 1 << 16],
+    additions: I,
+}
+
+impl<'a, I: Iterator<Item = Addition<'a>>> Kernel for Add<'_, I> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        for addition in self.additions {
+            match addition {
+                Addition::Postings { documents, weights, factor } => {
+                    assert_eq!(documents.len(), weights.len(), "one weight for each document");
+                    add_postings(self.scores, documents, weights, factor);
+                }
+                Addition::Bitmap { words, value } => {
+                    let (blocks, _) = self.scores[..WINDOW].as_chunks_mut::<64>();
+                    for (block, &word) in blocks.iter_mut().zip(words) {
+                        simd.add_where(block, word, value);
+                    }
+                }
+            }
+        }
+    }
 }
 
 /// `weight * factor / 256`, as the high half of a 16-bit product.
@@ -60,41 +94,19 @@ fn product(weight: u8, factor: u16) -> u16 {
     ((u32::from(u16::from(weight) << 8) * u32::from(factor)) >> 16) as u16
 }
 
-impl Kernel for AddPostings<'_> {
-    type Output = ();
-    #[inline(always)]
-    fn run<S: Simd>(self, _: S) {
-        let Self { scores, documents, weights, factor } = self;
-        let (document_strips, last_documents) = documents.as_chunks::<STRIP>();
-        let (weight_strips, last_weights) = weights.as_chunks::<STRIP>();
-        for (documents, weights) in document_strips.iter().zip(weight_strips) {
-            let products = weights.map(|weight| product(weight, factor));
-            for (&document, product) in documents.iter().zip(products) {
-                let score = &mut scores[usize::from(document)];
-                *score = score.wrapping_add(product);
-            }
-        }
-        for (&document, &weight) in last_documents.iter().zip(last_weights) {
-            let score = &mut scores[usize::from(document)];
-            *score = score.wrapping_add(product(weight, factor));
+#[inline(always)]
+fn add_postings(scores: &mut [u16; 1 << 16], documents: &[u16], weights: &[u8], factor: u16) {
+    let (document_strips, last_documents) = documents.as_chunks::<STRIP>();
+    let (weight_strips, last_weights) = weights.as_chunks::<STRIP>();
+    for (documents, weights) in document_strips.iter().zip(weight_strips) {
+        for lane in 0..STRIP {
+            let score = &mut scores[usize::from(documents[lane])];
+            *score = score.wrapping_add(product(weights[lane], factor));
         }
     }
-}
-
-struct AddBitmap<'a> {
-    scores: &'a mut [u16; 1 << 16],
-    words: &'a [u64; WINDOW_WORDS],
-    value: u16,
-}
-
-impl Kernel for AddBitmap<'_> {
-    type Output = ();
-    #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
-        let (blocks, _) = self.scores[..WINDOW].as_chunks_mut::<64>();
-        for (block, &word) in blocks.iter_mut().zip(self.words) {
-            simd.add_where(block, word, self.value);
-        }
+    for (&document, &weight) in last_documents.iter().zip(last_weights) {
+        let score = &mut scores[usize::from(document)];
+        *score = score.wrapping_add(product(weight, factor));
     }
 }
 

@@ -24,7 +24,7 @@ pub(crate) fn to_python(py: Python<'_>, error: IndexError) -> PyErr {
         // As dict does: the key itself.
         IndexError::UnknownId { id: DocumentId::Number(number) } => PyKeyError::new_err(number),
         IndexError::UnknownId { id: DocumentId::String(text) } => PyKeyError::new_err(text),
-        IndexError::File(_) => IndexFileError::new_err(message),
+        IndexError::File(_) | IndexError::Damaged { .. } => IndexFileError::new_err(message),
         IndexError::Io { path, source } => os_error(py, &path, &source).unwrap_or_else(|exception| exception),
         IndexError::OutOfMemory { .. } => PyMemoryError::new_err(message),
         IndexError::Cancelled => PyKeyboardInterrupt::new_err(()),

@@ -10,14 +10,14 @@ use kernels::{WINDOW, WINDOW_WORDS};
 use crate::error::IndexError;
 use crate::forward::stored_weight;
 use crate::options::Cancel;
-use crate::postings::{ListRecord, Postings};
+use crate::postings::{FEWEST_FOR_CHAMPIONS, ListRecord, Postings};
 use crate::rows::SparseRows;
 use crate::threads::{self, looked};
 
 /// A term's postings per window from which its documents are split by weight: below, the lists would be too short to be worth it.
 const SPLIT_FROM: usize = 16;
-/// A list's postings per window from which a bitmap is smaller: 2 KiB against three bytes a posting.
-const BITMAP_FROM: usize = WINDOW / 8 / 3;
+/// A list's postings per window from which it is a bitmap, 2 KiB against three bytes a posting.
+const BITMAP_FROM: usize = WINDOW / 16;
 /// Most bitmap lists made of one half of a term's documents.
 const MOST_BITMAPS: usize = 4;
 /// Best documents remembered for each term.
@@ -40,7 +40,7 @@ pub(crate) fn build(
         let range = ranges.get(task).cloned().unwrap_or_default();
         Piece::build(rows, exponents, &counts, range, windows, cancel)
     })?;
-    Ok(join(pieces, windows))
+    join(pieces, windows)
 }
 
 /// The number of documents of each term up to the highest.
@@ -98,7 +98,7 @@ fn split_terms(counts: &[usize], entries: usize, threads: usize) -> Vec<Range<us
     ranges
 }
 
-/// The lists of a range of terms. `Postings`' starts and bounds count from the range's own beginning.
+/// The lists of a range of terms.
 #[derive(Default)]
 struct Piece {
     terms: Vec<u32>,
@@ -106,7 +106,7 @@ struct Piece {
     champions_of_term: Vec<u32>,
     champions: Vec<u32>,
     lists: Vec<ListRecord>,
-    offsets: Vec<u32>,
+    counts: Vec<u16>,
     documents: Vec<u16>,
     weights: Vec<u8>,
     bitmaps: Vec<u64>,
@@ -164,65 +164,76 @@ impl Piece {
         sorted.clear();
         sorted.extend_from_slice(entries);
         let heaviest = |a: &(u32, f32), b: &(u32, f32)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
-        let best = CHAMPIONS.min(sorted.len());
-        if best < sorted.len() {
-            sorted.select_nth_unstable_by(best, heaviest);
+        let mut champions = 0;
+        if sorted.len() >= FEWEST_FOR_CHAMPIONS as usize {
+            champions = CHAMPIONS;
+            sorted.select_nth_unstable_by(CHAMPIONS, heaviest);
+            self.champions.extend(sorted.iter().take(CHAMPIONS).map(|entry| entry.0));
         }
-        self.champions.extend(sorted[..best].iter().map(|entry| entry.0));
-        self.champions_of_term.push(u32::try_from(best).unwrap_or(0));
-        let before = self.lists.len();
+        self.champions_of_term.push(u32::try_from(champions).unwrap_or(0));
+        // The lists are cut at weights, so equal weights stay together: the smallest weight of each.
         let plan = plan_lists(sorted.len() / windows.max(1), sorted.len());
-        // The weight at the end of each list but the last; lists are cut at weights, so equal weights stay together.
-        let mut upper = f32::INFINITY;
-        // All before this place are heavier than those after it.
+        let (mut cuts, mut numbers) = (Vec::with_capacity(plan.len()), 0);
         let mut parted = 0;
         for (end, is_bitmap) in plan {
-            let mut lower = 0.0;
+            let mut cut = 0.0;
             if end < sorted.len() {
-                lower = sorted[parted..].select_nth_unstable_by(end - parted, heaviest).1.1;
+                // All before `parted` are heavier than those after it.
+                cut = sorted[parted..].select_nth_unstable_by(end - parted, heaviest).1.1;
                 parted = end;
             }
-            if lower < upper {
-                self.add_list(entries, lower..upper, is_bitmap, windows);
-                upper = lower;
+            if cuts.last().is_none_or(|&last| cut < last) {
+                cuts.push(cut);
+                numbers += usize::from(!is_bitmap);
             }
         }
-        self.lists_of_term.push(u32::try_from(self.lists.len() - before).unwrap_or(0));
+        self.add_lists(entries, &cuts, numbers, windows);
     }
 
-    /// Adds the list of the entries with a weight in `lower..upper`.
-    fn add_list(&mut self, entries: &[(u32, f32)], weights: Range<f32>, is_bitmap: bool, windows: usize) {
-        let chosen = || entries.iter().filter(|entry| weights.contains(&entry.1));
-        let (mut count, mut lower, mut upper) = (0_u32, f32::INFINITY, 0.0_f32);
-        for &(_, weight) in chosen() {
-            count += 1;
-            lower = lower.min(weight);
-            upper = upper.max(weight);
+    /// Adds lists that end at these weights, the first `numbers` of them as numbers.
+    fn add_lists(&mut self, entries: &[(u32, f32)], cuts: &[f32], numbers: usize, windows: usize) {
+        let list_of = |weight: f32| cuts.iter().take_while(|cut| weight < **cut).count().min(cuts.len() - 1);
+        let mut lists = vec![ListRecord { lower: f32::INFINITY, ..ListRecord::default() }; cuts.len()];
+        for &(_, weight) in entries {
+            let list = &mut lists[list_of(weight)];
+            list.upper = list.upper.max(weight);
+            list.lower = list.lower.min(weight);
+            list.count += 1;
         }
-        if count == 0 {
-            return;
+        // Each cut is a weight, which is in its list, but for the last: that list may be empty.
+        if lists.len() > 1 && lists.last().is_some_and(|list| list.count == 0) {
+            lists.pop();
         }
-        let is_bitmap = is_bitmap && count as usize / windows.max(1) >= BITMAP_FROM;
-        let start = if is_bitmap { self.bitmaps.len() } else { self.documents.len() };
-        self.lists.push(ListRecord { start: start as u64, upper, lower, is_bitmap: u32::from(is_bitmap), count });
-        let first_offset = self.offsets.len();
-        self.offsets.resize(first_offset + windows + 1, 0);
-        let offsets = &mut self.offsets[first_offset..];
-        if is_bitmap {
-            self.bitmaps.resize(start + windows * WINDOW_WORDS, 0);
-            for &(document, _) in chosen() {
-                self.bitmaps[start + document as usize / 64] |= 1 << (document % 64);
+        let numbers = numbers.min(lists.len());
+        let per_weight = 255.0 / f64::from(lists[0].upper);
+        let first_bitmap = self.bitmaps.len();
+        self.bitmaps.resize(first_bitmap + (lists.len() - numbers) * windows * WINDOW_WORDS, 0);
+        let mut runs: Vec<(Vec<u16>, Vec<u8>)> = vec![(Vec::new(), Vec::new()); numbers];
+        let mut next = 0;
+        for window in 0..windows {
+            let end = next + entries[next..].partition_point(|entry| entry.0 as usize / WINDOW <= window);
+            for &(document, weight) in &entries[next..end] {
+                let list = list_of(weight);
+                if let Some((documents, weights)) = runs.get_mut(list) {
+                    documents.push(u16::try_from(document as usize % WINDOW).unwrap_or(0));
+                    weights.push(to_byte(f64::from(weight) * per_weight));
+                } else {
+                    let word = first_bitmap + (list - numbers) * windows * WINDOW_WORDS + document as usize / 64;
+                    self.bitmaps[word] |= 1 << (document % 64);
+                }
             }
-        } else {
-            let per_weight = 255.0 / f64::from(upper);
-            for &(document, weight) in chosen() {
-                let (window, place) = Postings::place(document);
-                self.documents.push(place);
-                self.weights.push(to_byte(f64::from(weight) * per_weight));
-                offsets[window + 1] += 1;
+            for (documents, weights) in &mut runs {
+                self.counts.push(u16::try_from(documents.len()).unwrap_or(u16::MAX));
+                self.documents.append(documents);
+                self.weights.append(weights);
             }
-            (0..windows).for_each(|window| offsets[window + 1] += offsets[window]);
+            next = end;
         }
+        for list in lists.iter_mut().take(numbers) {
+            list.lower = 0.0;
+        }
+        self.lists_of_term.push(u32::try_from(lists.len()).unwrap_or(0));
+        self.lists.extend(lists);
     }
 }
 
@@ -256,17 +267,12 @@ fn plan_lists(per_window: usize, count: usize) -> Vec<(usize, bool)> {
 }
 
 /// Puts the pieces one after another.
-fn join(pieces: Vec<Piece>, windows: usize) -> Postings {
+fn join(pieces: Vec<Piece>, windows: usize) -> Result<Postings, IndexError> {
     let mut all = Piece::default();
     let (mut term_lists, mut champion_starts) = (vec![0], vec![0]);
     all.documents.reserve_exact(pieces.iter().map(|piece| piece.documents.len()).sum());
     all.weights.reserve_exact(pieces.iter().map(|piece| piece.weights.len()).sum());
     for piece in pieces {
-        let (documents, words) = (all.documents.len() as u64, all.bitmaps.len() as u64);
-        all.lists.extend(piece.lists.into_iter().map(|list| ListRecord {
-            start: list.start + if list.is_bitmap == 1 { words } else { documents },
-            ..list
-        }));
         let extend = |bounds: &mut Vec<u32>, counts: &[u32]| {
             let mut last = bounds.last().copied().unwrap_or(0);
             bounds.extend(counts.iter().map(|count| {
@@ -278,21 +284,25 @@ fn join(pieces: Vec<Piece>, windows: usize) -> Postings {
         extend(&mut champion_starts, &piece.champions_of_term);
         all.terms.extend(piece.terms);
         all.champions.extend(piece.champions);
-        all.offsets.extend(piece.offsets);
+        all.lists.extend(piece.lists);
+        all.counts.extend(piece.counts);
         all.documents.extend(piece.documents);
         all.weights.extend(piece.weights);
         all.bitmaps.extend(piece.bitmaps);
     }
-    Postings {
+    let mut postings = Postings {
         windows,
         terms: all.terms.into(),
         term_lists: term_lists.into(),
         champion_starts: champion_starts.into(),
         champions: all.champions.into(),
         lists: all.lists.into(),
-        offsets: all.offsets.into(),
+        counts: all.counts.into(),
         documents: all.documents.into(),
         weights: all.weights.into(),
         bitmaps: all.bitmaps.into(),
-    }
+        ..Postings::default()
+    };
+    let fit = postings.find_starts();
+    fit.map(|()| postings).ok_or_else(|| IndexError::Internal("inverted lists that do not fit".to_owned()))
 }

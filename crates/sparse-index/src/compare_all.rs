@@ -26,9 +26,10 @@ pub(crate) fn compare(
     top: &mut TopK<'_>,
     cancel: &Cancel<'_>,
 ) -> Result<(), IndexError> {
+    let forward = segment.forward.view();
     for (step, document) in documents.enumerate() {
         looked(step, cancel)?;
-        let sum = segment.forward.score(level, document as usize, query);
+        let sum = forward.score(level, document as usize, query);
         // A product of two positive float32 is never zero in float64.
         if sum > 0.0 {
             top.push(Hit { score: to_score(sum), segment: number, document });
@@ -51,7 +52,7 @@ pub(crate) fn compare_signed(
         looked(step, cancel)?;
         terms.clear();
         weights.clear();
-        segment.forward.unpack(document as usize, &mut scratch, &mut terms, &mut weights);
+        segment.forward.view().unpack(document as usize, &mut scratch, &mut terms, &mut weights);
         let mut shared = shared_terms(query, (&terms, &weights)).peekable();
         if shared.peek().is_some() {
             let score = to_score(shared.map(|term| term.product).sum());

@@ -98,14 +98,15 @@ sections! {
     /// See [`SegmentSettings`].
     SegmentSettings = 2, "segment settings";
     Deleted = 3, "deleted documents";
-    RowStarts = 4, "row starts";
-    Rows = 5, "rows";
+    RowBlocks = 4, "row blocks";
+    RowStarts = 5, "row starts";
+    Rows = 19, "rows";
     Terms = 6, "terms";
     TermLists = 7, "term lists";
     ChampionStarts = 8, "champion starts";
     Champions = 9, "champions";
     Lists = 10, "lists";
-    ListOffsets = 11, "list offsets";
+    ListCounts = 11, "list counts";
     ListDocuments = 12, "list documents";
     ListWeights = 13, "list weights";
     Bitmaps = 14, "bitmaps";
@@ -159,6 +160,7 @@ impl SegmentSettings {
 
 /// Calls `each` with every array of a segment.
 pub(crate) fn each_array<'s>(segment: &'s Segment, each: &mut dyn FnMut(Section, &'s [u8])) {
+    each(Section::RowBlocks, segment.forward.blocks.as_bytes());
     each(Section::RowStarts, segment.forward.starts.as_bytes());
     each(Section::Rows, segment.forward.bytes.as_bytes());
     if let Some(postings) = &segment.postings {
@@ -167,7 +169,7 @@ pub(crate) fn each_array<'s>(segment: &'s Segment, each: &mut dyn FnMut(Section,
         each(Section::ChampionStarts, postings.champion_starts.as_bytes());
         each(Section::Champions, postings.champions.as_bytes());
         each(Section::Lists, postings.lists.as_bytes());
-        each(Section::ListOffsets, postings.offsets.as_bytes());
+        each(Section::ListCounts, postings.counts.as_bytes());
         each(Section::ListDocuments, postings.documents.as_bytes());
         each(Section::ListWeights, postings.weights.as_bytes());
         each(Section::Bitmaps, postings.bitmaps.as_bytes());

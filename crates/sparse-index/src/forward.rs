@@ -4,13 +4,12 @@
 //!
 //! | bytes | what |
 //! |---|---|
-//! | 4 | entries `n` |
 //! | 2 | length of the term bits `b` |
 //! | 2 | exponent `e` of the unit of weight, or 32,767: weights are float32 |
-//! | b, n | the terms in the form of Elias and Fano, see [`kernels::PackedRow`] |
+//! | b, n | the n terms in the form of Elias and Fano, see [`kernels::PackedRow`] |
 //! | 3n or 4n | upper 16 bits of all weights, then lower 8 bits of all weights, in units of 2^e; or float32 |
 //!
-//! In a larger dimension: 4 bytes of entries, 4 zeros, terms in 32 bits, weights in float32. A row without entries has no bytes.
+//! In a larger dimension: terms in 32 bits, then weights in float32. A row without entries has no bytes.
 //!
 //! The unit is the last bit of the row's largest weight, so that weights of its binade keep all their bits and every stored
 //! weight is a float32. Rows in which that would lose too much are stored as float32, see [`unit_exponent`].
@@ -23,13 +22,17 @@ use crate::storage::Buffer;
 pub(crate) const LARGEST_PACKED_DIMENSION: u32 = 1 << 16;
 /// Instead of an exponent: the weights are float32.
 const FLOAT: i16 = i16::MAX;
-const HEADER: usize = 8;
+const HEADER: usize = 4;
+/// Rows whose starts count from the same 64-bit number.
+pub(crate) const ROWS_OF_A_BLOCK: usize = 256;
 
 /// The packed rows of a segment.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ForwardRows {
-    /// `[rows + 1]`: row i is at `starts[i]..starts[i + 1]` of `bytes`.
-    pub(crate) starts: Buffer<u64>,
+    /// `[rows / ROWS_OF_A_BLOCK + 1]`
+    pub(crate) blocks: Buffer<u64>,
+    /// `[rows + 1]`: row i starts at `blocks[i / ROWS_OF_A_BLOCK] + starts[i]` of `bytes`, and ends where the next one starts.
+    pub(crate) starts: Buffer<u32>,
     pub(crate) bytes: Buffer<u8>,
     pub(crate) dimension: u32,
 }
@@ -69,38 +72,69 @@ enum Row<'a> {
     Wide { terms: &'a [[u8; 4]], weights: &'a [[u8; 4]] },
 }
 
-/// 2^exponent for the exponents of float32 and far beyond.
+/// 2^exponent for exponents from -1022 to 1023.
+#[inline]
 fn power_of_two(exponent: i16) -> f64 {
-    f64::powi(2.0, i32::from(exponent))
+    f64::from_bits((i64::from(exponent) + 1023).cast_unsigned() << 52)
+}
+
+/// The arrays of [`ForwardRows`], found once for a query.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ForwardView<'a> {
+    blocks: &'a [u64],
+    starts: &'a [u32],
+    bytes: &'a [u8],
+    dimension: u32,
 }
 
 impl ForwardRows {
-    fn bytes_of(&self, row: usize) -> Option<&[u8]> {
-        let starts = self.starts.as_slice();
-        let start = usize::try_from(*starts.get(row)?).ok()?;
-        let end = usize::try_from(*starts.get(row + 1)?).ok()?;
-        self.bytes.as_slice().get(start..end)
+    pub(crate) fn view(&self) -> ForwardView<'_> {
+        ForwardView {
+            blocks: self.blocks.as_slice(),
+            starts: self.starts.as_slice(),
+            bytes: self.bytes.as_slice(),
+            dimension: self.dimension,
+        }
+    }
+}
+
+impl<'a> ForwardView<'a> {
+    /// Where a row starts.
+    #[inline]
+    pub(crate) fn start(&self, row: usize) -> Option<usize> {
+        let block = *self.blocks.get(row / ROWS_OF_A_BLOCK)?;
+        usize::try_from(block.checked_add(u64::from(*self.starts.get(row)?))?).ok()
+    }
+
+    #[inline]
+    fn bytes_of(&self, row: usize) -> Option<&'a [u8]> {
+        self.bytes.get(self.start(row)?..self.start(row + 1)?)
     }
 
     /// `None` for a row without entries and for bytes that are no row.
-    fn parts(&self, row: usize) -> Option<Row<'_>> {
-        let (header, rest) = self.bytes_of(row)?.split_first_chunk::<HEADER>()?;
-        let [a, b, c, d, e, f, g, h] = *header;
-        let entries = usize::try_from(u32::from_le_bytes([a, b, c, d])).ok()?;
+    #[inline]
+    fn parts(&self, row: usize) -> Option<Row<'a>> {
+        let bytes = self.bytes_of(row)?;
         if self.dimension > LARGEST_PACKED_DIMENSION {
-            let (terms, weights) = rest.split_at_checked(entries.checked_mul(4)?)?;
+            let (terms, weights) = bytes.split_at_checked(bytes.len() / 2)?;
             let (terms, weights) = (terms.as_chunks().0, weights.as_chunks().0);
-            return (weights.len() == entries).then_some(Row::Wide { terms, weights });
+            return (!terms.is_empty() && weights.len() == terms.len()).then_some(Row::Wide { terms, weights });
         }
-        let (term_bits, rest) = rest.split_at_checked(usize::from(u16::from_le_bytes([e, f])))?;
+        let (header, rest) = bytes.split_first_chunk::<HEADER>()?;
+        let [a, b, c, d] = *header;
+        let (term_bits, rest) = rest.split_at_checked(usize::from(u16::from_le_bytes([a, b])))?;
+        let exponent = i16::from_le_bytes([c, d]);
+        let bytes_of_entry = if exponent == FLOAT { 5 } else { 4 };
+        let entries = rest.len() / bytes_of_entry;
+        if rest.len() % bytes_of_entry != 0 {
+            return None;
+        }
         let (term_bytes, rest) = rest.split_at_checked(entries)?;
-        let exponent = i16::from_le_bytes([g, h]);
         let (weights, unit) = if exponent == FLOAT {
-            (rest.len() == entries.checked_mul(4)?).then_some((PackedWeights::Float(rest), 1.0))?
+            (PackedWeights::Float(rest), 1.0)
         } else {
-            let (upper, lower) = rest.split_at_checked(entries.checked_mul(2)?)?;
-            let weights = (lower.len() == entries).then_some(PackedWeights::Fixed { upper, lower })?;
-            (weights, power_of_two(exponent.clamp(-149, 127)))
+            let (upper, lower) = rest.split_at_checked(2 * entries)?;
+            (PackedWeights::Fixed { upper, lower }, power_of_two(exponent.clamp(-149, 127)))
         };
         Some(Row::Packed(PackedRow { term_bits, term_bytes, weights }, unit))
     }
@@ -211,9 +245,7 @@ pub(crate) fn pack_row(terms: &[u32], weights: &[f32], exponent: Option<i16>, di
     if terms.is_empty() {
         return;
     }
-    bytes.extend_from_slice(&u32::try_from(terms.len()).unwrap_or(u32::MAX).to_le_bytes());
     if dimension > LARGEST_PACKED_DIMENSION {
-        bytes.extend_from_slice(&[0; 4]);
         terms.iter().for_each(|term| bytes.extend_from_slice(&term.to_le_bytes()));
         weights.iter().for_each(|weight| bytes.extend_from_slice(&weight.to_le_bytes()));
         return;

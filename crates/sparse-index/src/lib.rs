@@ -36,3 +36,4 @@ pub use ids::{DocumentId, DocumentIds};
 pub use index::SparseIndex;
 pub use options::{Cancel, Filter, Hits, Mode, SearchOptions, SharedTerm, Stats};
 pub use rows::CsrRows;
+

@@ -8,7 +8,7 @@ use kernels::WINDOW;
 use crate::bits::Bits;
 use crate::error::IndexError;
 use crate::file::{Section, SegmentSettings, Settings, WHOLE_INDEX};
-use crate::forward::ForwardRows;
+use crate::forward::{ForwardRows, ROWS_OF_A_BLOCK};
 use crate::id_table::IdTable;
 use crate::open::OpenedFile;
 use crate::postings::Postings;
@@ -98,11 +98,14 @@ fn view(file: &OpenedFile<'_>, number: u32, dimension: u32, strings: Option<bool
     if strings != Some(ids.is_strings()) {
         return Err(wrong("ids of the kind of the index", settings.id_table));
     }
-    let starts: Buffer<u64> = arrays.exactly(Section::RowStarts, documents.checked_add(1))?;
+    let starts: Buffer<u32> = arrays.exactly(Section::RowStarts, documents.checked_add(1))?;
+    let blocks: Buffer<u64> = arrays.exactly(Section::RowBlocks, Some(documents / ROWS_OF_A_BLOCK + 1))?;
     let bytes: Buffer<u8> = arrays.any(Section::Rows)?;
-    let last = starts.as_slice().last().copied().unwrap_or_default();
-    if last != bytes.as_slice().len() as u64 {
-        return Err(file.error(Section::RowStarts.name(), format!("an end of {}", bytes.as_slice().len()), last));
+    let forward = ForwardRows { blocks, starts, bytes, dimension };
+    let (last, length) = (forward.view().start(documents), forward.bytes.as_slice().len());
+    if last != Some(length) {
+        let found = last.map_or_else(|| "none".to_owned(), |last| last.to_string());
+        return Err(file.error(Section::RowStarts.name(), format!("an end of {length}"), found));
     }
     let postings = match settings.has_postings {
         0 => None,
@@ -120,29 +123,30 @@ fn view(file: &OpenedFile<'_>, number: u32, dimension: u32, strings: Option<bool
             Some(Arc::new(bits))
         }
     };
-    let forward = ForwardRows { starts, bytes, dimension };
     Ok(SegmentView { segment: Arc::new(Segment { ids, forward, postings, non_zeros: settings.non_zeros }), deleted })
 }
 
 fn postings(arrays: &Arrays<'_, '_>, windows: usize) -> Result<Postings, IndexError> {
     let terms: Buffer<u32> = arrays.any(Section::Terms)?;
     let bounds = terms.as_slice().len().checked_add(1);
-    let lists: Buffer<_> = arrays.any(Section::Lists)?;
-    let count = lists.as_slice().len();
     let documents: Buffer<u16> = arrays.any(Section::ListDocuments)?;
     let entries = documents.as_slice().len();
-    Ok(Postings {
+    let mut postings = Postings {
         windows,
         term_lists: arrays.exactly(Section::TermLists, bounds)?,
         champion_starts: arrays.exactly(Section::ChampionStarts, bounds)?,
         champions: arrays.any(Section::Champions)?,
-        offsets: arrays.exactly(Section::ListOffsets, count.checked_mul(windows + 1))?,
+        lists: arrays.any(Section::Lists)?,
+        counts: arrays.any(Section::ListCounts)?,
         weights: arrays.exactly(Section::ListWeights, Some(entries))?,
         bitmaps: arrays.any(Section::Bitmaps)?,
         terms,
-        lists,
         documents,
-    })
+        ..Postings::default()
+    };
+    let fit = postings.find_starts();
+    fit.map(|()| postings)
+        .ok_or_else(|| arrays.file.error(Section::Lists.name(), "lists that fit the other sections", "others"))
 }
 
 fn id_table(arrays: &Arrays<'_, '_>, settings: &SegmentSettings, documents: usize) -> Result<IdTable, IndexError> {

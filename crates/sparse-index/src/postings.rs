@@ -1,14 +1,19 @@
 //! The inverted lists of a segment: for each term the documents that have it, in lists by weight.
 //!
-//! Documents are taken in windows of [`WINDOW`], so that a document's number within its window takes 16 bits and the partial scores of a
-//! window stay in the first-level cache. The documents of a frequent term are split into several lists by weight, strongest
-//! first: each list has its own upper bound, so a search can leave out a term's many weak documents and keep its few strong ones,
-//! and its own unit of weight. A list is stored as numbers with 8-bit weights, or, where it has many documents and a narrow range of
-//! weights, as a bitmap a window.
+//! Documents are taken in windows of [`WINDOW`], so that a document's number within its window takes 16 bits and the partial scores
+//! of a window stay in the first-level cache. The documents of a frequent term are split into several lists by weight, strongest
+//! first, each with its own upper bound: a search can leave out a term's many weak documents and keep its few strong ones.
+//!
+//! Lists are stored in one of two ways. As numbers: 16 bits for the document and 8 for the weight, in units of the term's largest
+//! weight / 255; the lists of a term lie beside each other in each window, so that the first few are one run. Or, for a weak list of
+//! many documents, as one bitmap a window, with the middle of its bounds for every weight.
 
 use kernels::{WINDOW, WINDOW_WORDS};
 
 use crate::storage::Buffer;
+
+/// Terms with fewer documents have no stored champions: their documents are looked through instead.
+pub(crate) const FEWEST_FOR_CHAMPIONS: u32 = 128;
 
 /// The inverted lists of a segment. Nothing in it is trusted when it comes from a file: every access is checked.
 #[derive(Clone, Debug, Default)]
@@ -17,132 +22,222 @@ pub(crate) struct Postings {
     pub(crate) windows: usize,
     /// `[terms]`: the terms that occur, ascending.
     pub(crate) terms: Buffer<u32>,
-    /// `[terms + 1]`: the lists of term i are `term_lists[i]..term_lists[i + 1]`, strongest first.
+    /// `[terms + 1]`: the lists of term i are `term_lists[i]..term_lists[i + 1]`, strongest first, bitmaps last.
     pub(crate) term_lists: Buffer<u32>,
     /// `[terms + 1]`: the champions of term i are at `champion_starts[i]..champion_starts[i + 1]`.
     pub(crate) champion_starts: Buffer<u32>,
-    /// For each term the documents in which it weighs most.
+    /// For each frequent term the documents in which it weighs most.
     pub(crate) champions: Buffer<u32>,
     /// `[lists]`
     pub(crate) lists: Buffer<ListRecord>,
-    /// `[lists, windows + 1]`: postings of the list before each window.
-    pub(crate) offsets: Buffer<u32>,
-    /// Documents within their window, of all lists that are not bitmaps.
+    /// For each term `[windows, lists that are numbers]`: the documents of a list in a window.
+    pub(crate) counts: Buffer<u16>,
+    /// For each term, window and list the documents within their window.
     pub(crate) documents: Buffer<u16>,
-    /// Their weights in units of the list.
+    /// Their weights.
     pub(crate) weights: Buffer<u8>,
-    /// `[bitmap lists, windows, WINDOW_WORDS]`
+    /// `[bitmaps, windows, WINDOW_WORDS]`
     pub(crate) bitmaps: Buffer<u64>,
+    /// Where each term's parts lie, from `lists`. Not stored.
+    pub(crate) starts: Vec<TermStart>,
 }
 
-/// A list's fixed part. Every bit pattern is valid.
+/// What is stored of a list besides its documents. Every bit pattern is valid.
 #[derive(Clone, Copy, Debug, Default, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]
 pub(crate) struct ListRecord {
-    /// Where its postings start in `documents` and `weights`, or its first word in `bitmaps`.
-    pub(crate) start: u64,
     /// Its largest weight.
     pub(crate) upper: f32,
-    /// Its smallest weight.
+    /// The smallest weight of a bitmap; 0 of a list that is numbers.
     pub(crate) lower: f32,
-    /// 1 for a bitmap, else 0.
-    pub(crate) is_bitmap: u32,
     /// How many documents.
     pub(crate) count: u32,
 }
 
-/// How a list's documents are stored.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Body<'a> {
-    /// Documents and 8-bit weights of all windows; weight 255 is the list's upper bound.
-    Numbers { documents: &'a [u16], weights: &'a [u8], offsets: &'a [u32] },
-    /// The words of all windows; each document's weight counts as the middle of the bounds.
-    Bitmap { words: &'a [[u64; WINDOW_WORDS]] },
-}
-
-/// One list.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct List<'a> {
-    pub(crate) upper: f32,
-    pub(crate) lower: f32,
-    pub(crate) count: u32,
-    pub(crate) body: Body<'a>,
-}
-
-impl<'a> List<'a> {
-    /// The documents of one window, if the list is stored as numbers.
-    #[inline]
-    pub(crate) fn numbers(&self, window: usize) -> (&'a [u16], &'a [u8]) {
-        let Body::Numbers { documents, weights, offsets } = self.body else { return (&[], &[]) };
-        let (Some(&start), Some(&end)) = (offsets.get(window), offsets.get(window + 1)) else { return (&[], &[]) };
-        let range = start as usize..end as usize;
-        match (documents.get(range.clone()), weights.get(range)) {
-            (Some(documents), Some(weights)) => (documents, weights),
-            _ => (&[], &[]),
-        }
+impl ListRecord {
+    pub(crate) fn is_bitmap(&self) -> bool {
+        self.lower > 0.0
     }
 
-    /// Calls `found` with the number within its window of each document of one window.
-    pub(crate) fn each_document(&self, window: usize, mut found: impl FnMut(u16)) {
-        match self.body {
-            Body::Numbers { .. } => self.numbers(window).0.iter().for_each(|&document| found(document)),
-            Body::Bitmap { words } => {
-                for (number, &word) in words.get(window).into_iter().flatten().enumerate() {
+    /// The bounds are weights.
+    fn is_usable(&self) -> bool {
+        self.upper > 0.0 && self.upper.is_finite() && self.lower >= 0.0 && self.lower <= self.upper
+    }
+}
+
+/// The beginning of a term's part of the arrays.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct TermStart {
+    counts: usize,
+    documents: usize,
+    bitmaps: usize,
+}
+
+/// One term's lists.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TermLists<'a> {
+    /// Strongest first, bitmaps last.
+    pub(crate) lists: &'a [ListRecord],
+    /// How many of them are numbers.
+    pub(crate) numbers: usize,
+    /// `[windows, numbers]`
+    pub(crate) counts: &'a [u16],
+    pub(crate) documents: &'a [u16],
+    pub(crate) weights: &'a [u8],
+    /// `[lists - numbers, windows]`
+    bitmaps: &'a [[u64; WINDOW_WORDS]],
+}
+
+impl<'a> TermLists<'a> {
+    /// Documents of all lists.
+    pub(crate) fn count(&self) -> u64 {
+        self.lists.iter().map(|list| u64::from(list.count)).sum()
+    }
+
+    /// The windows of list number `list`, which is a bitmap.
+    pub(crate) fn bitmap(&self, list: usize, windows: usize) -> &'a [[u64; WINDOW_WORDS]] {
+        let first = list.saturating_sub(self.numbers).saturating_mul(windows);
+        self.bitmaps.get(first..first.saturating_add(windows)).unwrap_or_default()
+    }
+
+    /// Calls `found` with each document and, of lists that are numbers, its weight; of bitmaps, 0.
+    pub(crate) fn each(&self, windows: usize, mut found: impl FnMut(u32, u8)) {
+        let mut position = 0;
+        for window in 0..windows {
+            let first = u32::try_from(window * WINDOW).unwrap_or(u32::MAX);
+            let range = position..position + self.in_window(window, self.numbers);
+            position = range.end;
+            let (documents, weights) = (self.documents.get(range.clone()), self.weights.get(range));
+            for (&document, &weight) in documents.into_iter().flatten().zip(weights.into_iter().flatten()) {
+                found(first.saturating_add(u32::from(document)), weight);
+            }
+            for list in self.numbers..self.lists.len() {
+                for (&word, number) in self.bitmap(list, windows).get(window).into_iter().flatten().zip(0..) {
                     let mut rest = word;
                     while rest != 0 {
-                        let document = number * 64 + rest.trailing_zeros() as usize;
-                        found(u16::try_from(document).unwrap_or_default());
+                        found(first.saturating_add(number * 64 + rest.trailing_zeros()), 0);
                         rest &= rest - 1;
                     }
                 }
             }
         }
     }
+
+    /// Documents of a window in the first `lists` lists, which are numbers.
+    #[inline]
+    pub(crate) fn in_window(&self, window: usize, lists: usize) -> usize {
+        let first = window * self.numbers;
+        self.counts.get(first..first + lists).unwrap_or_default().iter().map(|&count| usize::from(count)).sum()
+    }
+
+    /// Documents of the windows before `window`, of all lists that are numbers.
+    pub(crate) fn before(&self, window: usize) -> usize {
+        self.in_window(0, window * self.numbers)
+    }
 }
 
 impl Postings {
+    /// Finds where each term's parts lie. Returns whether the lists fit the other arrays, and each other.
+    pub(crate) fn find_starts(&mut self) -> Option<()> {
+        let records = self.lists.as_slice();
+        let mut starts = Vec::with_capacity(self.terms.as_slice().len());
+        let mut next = TermStart::default();
+        for bounds in self.term_lists.as_slice().windows(2) {
+            starts.push(next);
+            let lists = records.get(bounds[0] as usize..bounds[1] as usize)?;
+            let numbers = lists.iter().take_while(|list| !list.is_bitmap()).count();
+            for (number, list) in lists.iter().enumerate() {
+                if !list.is_usable() || list.is_bitmap() != (number >= numbers) {
+                    return None;
+                }
+                if !list.is_bitmap() {
+                    next.documents = next.documents.checked_add(list.count as usize)?;
+                }
+            }
+            next.counts = next.counts.checked_add(numbers.checked_mul(self.windows)?)?;
+            next.bitmaps = next.bitmaps.checked_add((lists.len() - numbers).checked_mul(self.windows)?)?;
+        }
+        self.starts = starts;
+        let fits = next.counts == self.counts.as_slice().len()
+            && next.documents == self.documents.as_slice().len()
+            && next.bitmaps.checked_mul(WINDOW_WORDS)? == self.bitmaps.as_slice().len();
+        fits.then_some(())
+    }
+
+    pub(crate) fn view(&self) -> PostingsView<'_> {
+        PostingsView {
+            windows: self.windows,
+            terms: self.terms.as_slice(),
+            term_lists: self.term_lists.as_slice(),
+            champion_starts: self.champion_starts.as_slice(),
+            champions: self.champions.as_slice(),
+            lists: self.lists.as_slice(),
+            counts: self.counts.as_slice(),
+            documents: self.documents.as_slice(),
+            weights: self.weights.as_slice(),
+            bitmaps: self.bitmaps.as_slice().as_chunks().0,
+            starts: &self.starts,
+        }
+    }
+}
+
+/// The arrays of [`Postings`], found once for a query.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PostingsView<'a> {
+    pub(crate) windows: usize,
+    terms: &'a [u32],
+    term_lists: &'a [u32],
+    champion_starts: &'a [u32],
+    champions: &'a [u32],
+    lists: &'a [ListRecord],
+    counts: &'a [u16],
+    documents: &'a [u16],
+    weights: &'a [u8],
+    bitmaps: &'a [[u64; WINDOW_WORDS]],
+    starts: &'a [TermStart],
+}
+
+impl<'a> PostingsView<'a> {
     /// The place of a term among the terms that occur.
     pub(crate) fn find(&self, term: u32) -> Option<usize> {
-        self.terms.as_slice().binary_search(&term).ok()
+        self.terms.binary_search(&term).ok()
     }
 
-    /// The lists of the term at `place`, strongest first.
-    pub(crate) fn lists(&self, place: usize) -> impl Iterator<Item = List<'_>> {
-        let bounds = self.term_lists.as_slice();
-        let bound = |index: usize| bounds.get(index).map_or(0, |&bound| bound as usize);
-        let records = self.lists.as_slice();
-        (bound(place)..bound(place + 1).min(records.len())).filter_map(|number| self.list(number, records.get(number)?))
+    /// The lists of the term at `place`; none if the arrays do not fit each other.
+    pub(crate) fn lists(&self, place: usize) -> Option<TermLists<'a>> {
+        let range = *self.term_lists.get(place)? as usize..*self.term_lists.get(place + 1)? as usize;
+        let lists = self.lists.get(range)?;
+        let start = self.starts.get(place)?;
+        let numbers = lists.iter().take_while(|list| !list.is_bitmap()).count();
+        // What a mapped file shows now may not be what it showed when it was opened.
+        if lists.is_empty() || !lists.iter().all(ListRecord::is_usable) {
+            return None;
+        }
+        let documents: usize = lists.iter().take(numbers).map(|list| list.count as usize).sum();
+        let of_documents = start.documents..start.documents.checked_add(documents)?;
+        Some(TermLists {
+            lists,
+            numbers,
+            counts: self.counts.get(start.counts..start.counts + numbers * self.windows)?,
+            documents: self.documents.get(of_documents.clone())?,
+            weights: self.weights.get(of_documents)?,
+            bitmaps: self.bitmaps.get(start.bitmaps..start.bitmaps + (lists.len() - numbers) * self.windows)?,
+        })
     }
 
-    fn list(&self, number: usize, record: &ListRecord) -> Option<List<'_>> {
-        let start = usize::try_from(record.start).ok()?;
-        let body = if record.is_bitmap == 1 {
-            let end = start.checked_add(self.windows.checked_mul(WINDOW_WORDS)?)?;
-            Body::Bitmap { words: self.bitmaps.as_slice().get(start..end)?.as_chunks().0 }
-        } else {
-            let end = start.checked_add(record.count as usize)?;
-            let documents = self.documents.as_slice().get(start..end)?;
-            let weights = self.weights.as_slice().get(start..end)?;
-            let row = self.windows + 1;
-            let offsets = self.offsets.as_slice().get(number.checked_mul(row)?..(number + 1).checked_mul(row)?)?;
-            Body::Numbers { documents, weights, offsets }
-        };
-        // A damaged bound may be any bits; what is not a weight counts as none.
-        let usable = record.upper.is_finite() && record.upper > 0.0;
-        let lower = if record.lower > 0.0 && record.lower <= record.upper { record.lower } else { 0.0 };
-        usable.then_some(List { upper: record.upper, lower, count: record.count, body })
-    }
-
-    /// The documents in which the term at `place` weighs most.
-    pub(crate) fn champions(&self, place: usize) -> &[u32] {
-        let bounds = self.champion_starts.as_slice();
-        let bound = |index: usize| bounds.get(index).map_or(0, |&bound| bound as usize);
-        self.champions.as_slice().get(bound(place)..bound(place + 1)).unwrap_or_default()
-    }
-
-    /// The number within its window and the window of a document.
-    pub(crate) fn place(document: u32) -> (usize, u16) {
-        let document = document as usize;
-        (document / WINDOW, u16::try_from(document % WINDOW).unwrap_or_default())
+    /// Appends up to `most` documents in which the term at `place` weighs most.
+    pub(crate) fn champions(&self, place: usize, lists: &TermLists<'a>, most: usize, documents: &mut Vec<u32>) {
+        if lists.count() >= u64::from(FEWEST_FOR_CHAMPIONS) {
+            let bound = |index: usize| self.champion_starts.get(index).map_or(0, |&bound| bound as usize);
+            let stored = self.champions.get(bound(place)..bound(place + 1)).unwrap_or_default();
+            documents.extend(stored.iter().take(most));
+            return;
+        }
+        let mut all = Vec::with_capacity(FEWEST_FOR_CHAMPIONS as usize);
+        lists.each(self.windows, |document, weight| all.push((weight, document)));
+        if most < all.len() {
+            all.select_nth_unstable_by(most, |a, b| b.cmp(a));
+        }
+        documents.extend(all.iter().take(most).map(|(_, document)| document));
     }
 }

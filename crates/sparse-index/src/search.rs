@@ -130,7 +130,8 @@ impl Search<'_> {
                     compare_signed(segment, number, (terms, weights), documents, &mut top, cancel)?;
                 }
                 Some(postings) if count > segment.len() / SELECTIVE => {
-                    let target = Target { segment, postings, number, allowed, level: self.level };
+                    let (postings, forward) = (postings.view(), segment.forward.view());
+                    let target = Target { segment, postings, forward, number, allowed, level: self.level };
                     search_segment::search(&target, terms, weights, &self.tuning, scratch, &mut top, cancel)?;
                 }
                 _ => match allowed {

@@ -5,10 +5,10 @@ use kernels::{Level, WINDOW, WindowScores};
 use crate::bits::Bits;
 use crate::compare_all::{compare, to_score};
 use crate::error::IndexError;
-use crate::forward::PreparedQuery;
+use crate::forward::{ForwardView, PreparedQuery};
 use crate::options::Cancel;
-use crate::plan::{Plan, QueryTerm, Scan};
-use crate::postings::Postings;
+use crate::plan::{Plan, QueryTerm};
+use crate::postings::PostingsView;
 use crate::search::Allowed;
 use crate::segment::Segment;
 use crate::top_k::{Hit, TopK};
@@ -34,7 +34,8 @@ struct Candidate {
 /// One segment, as a query sees it.
 pub(crate) struct Target<'a> {
     pub(crate) segment: &'a Segment,
-    pub(crate) postings: &'a Postings,
+    pub(crate) postings: PostingsView<'a>,
+    pub(crate) forward: ForwardView<'a>,
     /// Its number among the segments.
     pub(crate) number: u32,
     pub(crate) allowed: &'a Allowed<'a>,
@@ -49,12 +50,12 @@ impl Target<'_> {
     /// Computes the scores of `documents`, which are allowed, and pushes them.
     fn score(&self, documents: &[u32], query: &mut PreparedQuery, top: &mut TopK<'_>) {
         const AHEAD: usize = 4;
-        documents.iter().take(AHEAD).for_each(|&document| self.segment.forward.prefetch(document as usize));
+        documents.iter().take(AHEAD).for_each(|&document| self.forward.prefetch(document as usize));
         for (place, &document) in documents.iter().enumerate() {
             if let Some(&next) = documents.get(place + AHEAD) {
-                self.segment.forward.prefetch(next as usize);
+                self.forward.prefetch(next as usize);
             }
-            let sum = self.segment.forward.score(self.level, document as usize, query);
+            let sum = self.forward.score(self.level, document as usize, query);
             if sum > 0.0 {
                 top.push(Hit { score: to_score(sum), segment: self.number, document });
             }
@@ -72,8 +73,8 @@ pub(crate) fn search(
     top: &mut TopK<'_>,
     cancel: &Cancel<'_>,
 ) -> Result<(), IndexError> {
-    let query_terms = query_terms(target.postings, terms, weights);
-    let postings: u64 = query_terms.iter().flat_map(|term| &term.lists).map(|list| u64::from(list.count)).sum();
+    let query_terms = query_terms(&target.postings, terms, weights);
+    let postings: u64 = query_terms.iter().map(|term| term.lists.count()).sum();
     // Where there is little to leave out, all is compared; 16-bit sums of too many terms would be all rounding.
     if postings <= tuning.few_postings || top.k() as u64 >= postings / 8 || query_terms.len() > 4096 {
         return search_union(target, &query_terms, scratch, top, cancel);
@@ -88,11 +89,10 @@ pub(crate) fn search(
 }
 
 /// The query's terms that occur in the segment.
-fn query_terms<'a>(postings: &'a Postings, terms: &[u32], weights: &[f32]) -> Vec<QueryTerm<'a>> {
+fn query_terms<'a>(postings: &PostingsView<'a>, terms: &[u32], weights: &[f32]) -> Vec<QueryTerm<'a>> {
     let found = terms.iter().zip(weights).filter_map(|(&term, &weight)| {
         let place = postings.find(term)?;
-        let lists: Vec<_> = postings.lists(place).collect();
-        (!lists.is_empty()).then_some(QueryTerm { weight: f64::from(weight), lists, place })
+        Some(QueryTerm { weight: f64::from(weight), lists: postings.lists(place)?, place })
     });
     found.collect()
 }
@@ -106,11 +106,8 @@ fn search_union(
     cancel: &Cancel<'_>,
 ) -> Result<(), IndexError> {
     let mut union = Bits::none(target.segment.len());
-    for list in terms.iter().flat_map(|term| &term.lists) {
-        for window in 0..target.postings.windows {
-            let first = u32::try_from(window * WINDOW).unwrap_or(u32::MAX);
-            list.each_document(window, |document| union.insert(first.saturating_add(u32::from(document))));
-        }
+    for term in terms {
+        term.lists.each(target.postings.windows, |document, _| union.insert(document));
     }
     let documents = union.iter().filter(|&document| target.is_allowed(document));
     compare(target.segment, target.number, target.level, &mut scratch.query, documents, top, cancel)
@@ -122,9 +119,9 @@ fn seed(target: &Target<'_>, terms: &[QueryTerm<'_>], tuning: &Tuning, scratch: 
     strongest.sort_unstable_by(|a, b| b.bound(0).total_cmp(&a.bound(0)));
     scratch.seeds.clear();
     for term in strongest.iter().take(tuning.seed_terms) {
-        let champions = target.postings.champions(term.place).iter().take(tuning.seeds_of_term);
-        scratch.seeds.extend(champions.filter(|&&document| target.is_allowed(document)));
+        target.postings.champions(term.place, &term.lists, tuning.seeds_of_term, &mut scratch.seeds);
     }
+    scratch.seeds.retain(|&document| target.is_allowed(document));
     scratch.seeds.sort_unstable();
     scratch.seeds.dedup();
     target.score(&scratch.seeds, &mut scratch.query, top);
@@ -144,7 +141,7 @@ fn scan(
     candidates.clear();
     let threshold = |top: &TopK<'_>| top.threshold().map_or(0.0, f64::from);
     let mut planned = threshold(top);
-    let mut plan = Plan::new(terms, planned * tuning.skipped_share);
+    let mut plan = Plan::new(terms, planned * tuning.skipped_share, 0, target.postings.windows);
     plan.rest *= tuning.rest_share;
     let mut likely: Vec<u32> = Vec::new();
     // The highest score that a document without any posting that was read can have.
@@ -156,16 +153,22 @@ fn scan(
         let now = threshold(top);
         if now > planned * tuning.plan_again {
             planned = now;
-            plan = Plan::new(terms, planned * tuning.skipped_share);
+            plan = Plan::new(terms, planned * tuning.skipped_share, window, target.postings.windows);
             plan.rest *= tuning.rest_share;
         }
         unseen = unseen.max(plan.rest);
-        let Ok(limit) = u16::try_from(plan.limit(now)) else { continue };
         if plan.scans.is_empty() {
             continue;
         }
+        let Ok(limit) = u16::try_from(plan.limit(now)) else {
+            // No document can reach the threshold; the next window's lists begin after this one's.
+            for scan in &mut plan.scans {
+                let _ = scan.next(window);
+            }
+            continue;
+        };
         unseen = unseen.max(plan.upper_bound(0));
-        add_window(target.level, &plan.scans, window, scores);
+        scores.add(target.level, plan.scans.iter_mut().map(#[inline(always)] |scan| scan.next(window)));
         let first = u32::try_from(window * WINDOW).unwrap_or(u32::MAX);
         let before = candidates.len();
         scores.drain(target.level, limit, |place, sum| {
@@ -193,31 +196,6 @@ fn scan(
     // With fewer hits than asked for some are missing, and where a document that was never seen might reach the threshold.
     let last = top.threshold().map(|score| f64::from(score) * (1.0 - f64::from(f32::EPSILON)));
     Ok(last.is_some_and(|score| score > unseen || tuning.rest_share < 1.0))
-}
-
-/// Adds all lists of a window.
-#[inline]
-fn add_window(level: Level, scans: &[Scan<'_>], window: usize, scores: &mut WindowScores) {
-    for (place, scan) in scans.iter().enumerate() {
-        if let Some(Scan::Numbers { list, .. }) = scans.get(place + 2) {
-            let (documents, weights) = list.numbers(window);
-            kernels::prefetch(documents.get(..64).unwrap_or(documents));
-            kernels::prefetch(weights.get(..64).unwrap_or(weights));
-        }
-        match scan {
-            Scan::Numbers { list, factor } => {
-                let (documents, weights) = list.numbers(window);
-                if !documents.is_empty() {
-                    scores.add_postings(level, documents, weights, *factor);
-                }
-            }
-            Scan::Bitmap { words, value } => {
-                if let Some(words) = words.get(window) {
-                    scores.add_bitmap(level, words, *value);
-                }
-            }
-        }
-    }
 }
 
 /// Compares the candidates that can still be among the best, likeliest first.

@@ -4,7 +4,7 @@ use kernels::RowScratch;
 
 use crate::build_postings;
 use crate::error::IndexError;
-use crate::forward::{ForwardRows, pack_row, unit_exponent};
+use crate::forward::{ForwardRows, ROWS_OF_A_BLOCK, pack_row, unit_exponent};
 use crate::id_table::IdTable;
 use crate::ids::DocumentIds;
 use crate::options::Cancel;
@@ -59,13 +59,22 @@ impl Segment {
             Ok((bytes, ends, exponents))
         })?;
         let mut all = Vec::with_capacity(pieces.iter().map(|piece| piece.0.len()).sum());
-        let (mut starts, mut exponents) = (vec![0], Vec::with_capacity(rows.len()));
-        for (bytes, ends, piece) in pieces {
+        let (mut ends, mut exponents) = (vec![0], Vec::with_capacity(rows.len()));
+        for (bytes, piece_ends, piece) in pieces {
             let before = all.len() as u64;
             all.extend(bytes);
-            starts.extend(ends.into_iter().map(|end| before + end));
+            ends.extend(piece_ends.into_iter().map(|end| before + end));
             exponents.extend(piece);
         }
+        let blocks: Vec<u64> = ends.iter().copied().step_by(ROWS_OF_A_BLOCK).collect();
+        let starts = ends.iter().enumerate().map(|(row, &end)| {
+            let block = blocks.get(row / ROWS_OF_A_BLOCK).copied().unwrap_or_default();
+            u32::try_from(end - block)
+        });
+        let most = u64::from(u32::MAX);
+        let starts: Vec<u32> = starts
+            .collect::<Result<_, _>>()
+            .map_err(|_| IndexError::TooLarge { what: "bytes of 256 documents", most })?;
         if dimension > crate::forward::LARGEST_PACKED_DIMENSION {
             exponents.fill(None);
         }
@@ -76,7 +85,7 @@ impl Segment {
         };
         Ok(Self {
             ids: IdTable::new(ids),
-            forward: ForwardRows { starts: starts.into(), bytes: all.into(), dimension },
+            forward: ForwardRows { blocks: blocks.into(), starts: starts.into(), bytes: all.into(), dimension },
             postings,
             non_zeros: rows.non_zeros() as u64,
         })
@@ -85,7 +94,7 @@ impl Segment {
     /// The terms, ascending, and weights of a document.
     pub(crate) fn row(&self, document: u32) -> (Vec<u32>, Vec<f32>) {
         let (mut terms, mut weights) = (Vec::new(), Vec::new());
-        self.forward.unpack(document as usize, &mut RowScratch::default(), &mut terms, &mut weights);
+        self.forward.view().unpack(document as usize, &mut RowScratch::default(), &mut terms, &mut weights);
         (terms, weights)
     }
 

@@ -200,7 +200,7 @@ fn merge(
             looked(step, cancel)?;
             let id = view.segment.ids.get(document);
             let valid = rows.push_with(dimension, |scratch, terms, weights| {
-                view.segment.forward.unpack(document as usize, scratch, terms, weights);
+                view.segment.forward.view().unpack(document as usize, scratch, terms, weights);
             });
             if !valid {
                 return Err(IndexError::Damaged { id: id.to_owned() });
