@@ -1,7 +1,7 @@
 """SparseIndex beside its peers through Python, in turn on the same queries; times, recall, goals met and missed.
 
-make bench-sparse, or ARGS="100k 1m real --queries 500" for other collections. Without arguments: 100,000 synthetic documents
-and both real collections. The process exits with 1 where an exact answer was wrong; a goal that was missed is
+make bench-sparse, with ARGS="1m --queries 300" for instance for other collections. Without arguments: 100,000 synthetic
+documents and both real collections. The process exits with 1 where an exact answer was wrong; a goal that was missed is
 reported, and is no failure of the run.
 """
 

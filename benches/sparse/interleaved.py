@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sparse_systems import Corten, Setting, System
     from sparse_vectors import Collection
 
@@ -101,7 +103,7 @@ def batches(corten: Corten, collection: Collection, rounds: int) -> dict[str, fl
 
     rates: dict[str, list[float]] = {}
     with ThreadPoolExecutor(2) as threads:
-        works = {
+        works: dict[str, Callable[[], object]] = {
             "batch, 1 thread": lambda: corten.index.search(queries, 10, threads=1),
             "batch, 2 threads": lambda: corten.index.search(queries, 10, threads=2),
             "batch, recall 0.99, 1 thread": lambda: corten.index.search(queries, 10, exact=False, threads=1),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-import datetime
+import datetime as dt
 import platform
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -113,7 +113,7 @@ def goals(
 def record(timed: list[Timed], collection: Collection, ours: Corten, batch: dict[str, float], threads: int) -> Path:
     """Writes one row a setting and one a batch to benches/records/."""
     info = corten.cpu_info()
-    now = datetime.datetime.now(tz=datetime.timezone.utc)
+    now = dt.datetime.now(tz=dt.timezone.utc)
     common = {
         "date": now.strftime("%Y-%m-%d %H:%M"),
         "processor": processor(),

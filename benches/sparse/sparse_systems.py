@@ -11,6 +11,7 @@ import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from importlib.metadata import version
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -241,7 +242,7 @@ def write_seismic(path: Path, rows: Any) -> None:
     indptr, indices, values = rows.indptr, rows.indices.astype("<u4"), rows.data.astype("<f4")
     with path.open("wb", buffering=1 << 22) as file:
         file.write(np.uint32(rows.shape[0]).astype("<u4").tobytes())
-        for start, end in zip(indptr[:-1], indptr[1:], strict=True):
+        for start, end in pairwise(indptr.tolist()):
             file.write(np.uint32(end - start).astype("<u4").tobytes())
             file.write(indices[start:end].tobytes())
             file.write(values[start:end].tobytes())
