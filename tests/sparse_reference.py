@@ -12,6 +12,8 @@ import corten
 
 # A score is a float32: rounding alone is up to 6e-8 of it, and a sum of products in float32 adds a few times that.
 RELATIVE = 4e-7
+# A document's weights are stored in 24 bits of its largest, rounded.
+STORED = 2.0**-24
 
 
 def random_rows(
@@ -42,12 +44,15 @@ def random_rows(
 
 
 def scores_of(documents: sp.csr_matrix, query: sp.csr_matrix) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """For one query `[1, dim]`: float64 scores, sums of absolute products, and which documents share a term."""
+    """For one query `[1, dim]`: float64 scores, how much they may be off, and which documents share a term."""
     exact, weights = documents.astype(np.float64), query.astype(np.float64)
+    pattern = (documents != 0).astype(np.float64)
     scores = np.asarray((exact @ weights.T).todense()).ravel()
     sizes = np.asarray((abs(exact) @ abs(weights).T).todense()).ravel()
-    shares = np.asarray(((documents != 0).astype(np.int32) @ (query != 0).astype(np.int32).T).todense()).ravel() > 0
-    return scores, sizes, shares
+    shared = np.asarray((pattern @ abs(weights).T).todense()).ravel()
+    matches = np.asarray((pattern @ (query != 0).astype(np.float64).T).todense()).ravel() > 0
+    largest = np.asarray(exact.max(axis=1).todense()).ravel()
+    return scores, RELATIVE * sizes + STORED * largest * shared + 1e-44, matches
 
 
 def check_hits(
@@ -61,13 +66,14 @@ def check_hits(
 ) -> None:
     """One query's exact hits against the comparison with every document: the same ids except for ties, the same scores.
 
-    `tolerance` is absolute; without it a score may differ by `RELATIVE` of the sum of its absolute products.
+    `tolerance` is absolute; without it a score may be off by what rounding at any size of weights may come to.
     """
     found_ids, found_scores = found
-    scores, sizes, eligible = scores_of(documents, query)
+    scores, near, eligible = scores_of(documents, query)
     if allowed is not None:
         eligible = eligible & allowed
-    near = sizes * RELATIVE + 1e-44 if tolerance is None else np.full(len(sizes), tolerance)
+    if tolerance is not None:
+        near = np.full(len(scores), tolerance)
     place = {id_: number for number, id_ in enumerate(ids)}
     rows = np.array([place[id_] for id_ in found_ids.tolist()], dtype=np.int64)
 
