@@ -27,7 +27,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("collections", nargs="*", default=["100k", "real"], choices=list(COLLECTIONS))
     parser.add_argument("--queries", type=int, default=1000, help="of synthetic collections; the real ones have 300")
     parser.add_argument("--judged", type=int, default=300, help="queries whose recall is measured")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2, help="for building")
     parser.add_argument("--systems", default="corten,seismic,scipy,qdrant,txtai")
     parser.add_argument("--seismic-defaults", action="store_true", help="its default build too: minutes at 100k")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from sparse_systems import Corten, Setting, System
     from sparse_vectors import Collection
@@ -35,17 +35,13 @@ class Timed:
         """System and setting."""
         return f"{self.system.name} ({self.setting.name})"
 
-    def best(self) -> Any:
-        """For each query the shortest of its rounds."""
-        return np.array([min(times) for _, times in sorted(self.seconds.items())])
+    def best(self, queries: Iterable[int] | None = None) -> Any:
+        """For each query the shortest of its rounds: what the call takes where nothing else disturbs it."""
+        return np.array([min(self.seconds[query]) for query in sorted(self.seconds if queries is None else queries)])
 
     def all(self) -> Any:
-        """All times."""
+        """All times, with whatever else the machine did."""
         return np.array([time for _, times in sorted(self.seconds.items()) for time in times])
-
-    def mean_of(self, queries: Any) -> float:
-        """The mean over some queries, of all rounds."""
-        return float(np.mean([time for query in queries for time in self.seconds[query]]))
 
 
 def run(systems: list[System], collection: Collection, rounds: int) -> list[Timed]:

@@ -97,7 +97,7 @@ impl SparseIndex {
         threads: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyTuple>> {
         let filter = filter.map(filter_in).transpose()?;
-        let options = SearchOptions {
+        let mut options = SearchOptions {
             k: positive_integer(k, "k")?,
             mode: mode_in(exact, recall)?,
             filter: filter.as_ref().map(FilterIn::filter),
@@ -108,6 +108,10 @@ impl SparseIndex {
         check_width("queries", &queries, self.0.dimension())?;
         let documents = self.0.len();
         let count = queries.len();
+        if count <= 1 {
+            // Asking the system how many threads there may be takes longer than a small search.
+            options.threads = Some(1);
+        }
         let long = count > 1 && count.saturating_mul(documents) > LONG_BATCH;
         let length = if long { Length::Long } else { Length::Short };
         let rows = queries.rows();
