@@ -55,6 +55,9 @@ pub use linear::{LinearScratch, OutputColumns, linear};
 pub use normalize::l2_normalize;
 pub use packed_matrix::{Format, PackedMatrix};
 pub use pooling::{PoolingMode, pool};
-pub use sparse_row::{PackedRow, PackedWeights, QueryTable, RowScratch, prefetch, prefetch_line, row_dot, unpack_terms};
+pub use sparse_row::{
+    PackedRow, PackedWeights, QueryTable, RowScratch, SHORT_WEIGHT_FRACTION, prefetch, prefetch_line, row_dot,
+    short_weight, unpack_terms,
+};
 pub use sparse_window::{Addition, WINDOW, WINDOW_WORDS, WindowScores};
 pub use term_weights::{DecoderInput, TermFormula, TermPooling, TextRows, term_weights};

@@ -12,8 +12,15 @@ pub struct QueryTable(Box<[f32; 1 << 16]>);
 
 impl Default for QueryTable {
     fn default() -> Self {
-        Self(Box::new([0.0; 1 << 16]))
+        Self(zeros())
     }
+}
+
+/// Zeros made on the heap, not the stack.
+#[expect(clippy::unnecessary_box_returns, reason = "128 KiB and more, which must not pass over the stack")]
+pub(crate) fn zeros<T: Copy + Default>() -> Box<[T; 1 << 16]> {
+    // The length is right.
+    vec![T::default(); 1 << 16].try_into().unwrap_or_else(|_| Box::new([T::default(); 1 << 16]))
 }
 
 impl QueryTable {
@@ -26,8 +33,9 @@ impl QueryTable {
 /// The weights of a packed row.
 #[derive(Clone, Copy, Debug)]
 pub enum PackedWeights<'a> {
-    /// Whole numbers of 24 bits.
-    Fixed {
+    /// Numbers of 24 bits: an exponent e of three bits over a fraction m of 21. As in IEEE 754 the number is m for e = 0, else
+    /// (2^21 + m) 2^(e - 1): a whole number below 2^28 whose first 22 bits are kept.
+    Short {
         /// The upper 16 bits of each, little-endian: `[2 * entries]`.
         upper: &'a [u8],
         /// The lower 8 bits of each: `[entries]`.
@@ -47,6 +55,20 @@ pub struct PackedRow<'a> {
     pub term_bytes: &'a [u8],
     /// The weights.
     pub weights: PackedWeights<'a>,
+}
+
+/// Bits of the fraction of a short weight.
+pub const SHORT_WEIGHT_FRACTION: u32 = 21;
+
+/// The whole number that 24 bits stand for, see [`PackedWeights::Short`].
+#[inline(always)]
+#[must_use]
+pub fn short_weight(code: u32) -> i32 {
+    let exponent = code >> SHORT_WEIGHT_FRACTION & 7;
+    let fraction = code & ((1 << SHORT_WEIGHT_FRACTION) - 1);
+    let whole = fraction | u32::from(exponent != 0) << SHORT_WEIGHT_FRACTION;
+    // Below 2^28.
+    (whole << exponent.saturating_sub(1)).cast_signed()
 }
 
 /// Room for the places of set bits while a row is unpacked; grows to the longest row.
@@ -72,11 +94,11 @@ static BIT_PLACES: [[u16; 8]; 256] = {
 };
 
 /// For each byte how many bits are set: counting them takes an instruction that not every level has.
-static BIT_COUNTS: [u8; 256] = {
+static BIT_COUNTS: [usize; 256] = {
     let mut table = [0; 256];
     let mut byte = 0;
     while byte < 256 {
-        table[byte] = (byte as u8).count_ones() as u8;
+        table[byte] = byte.count_ones() as usize;
         byte += 1;
     }
     table
@@ -96,7 +118,7 @@ fn bit_places<'s>(bits: &[u8], entries: usize, scratch: &'s mut RowScratch) -> &
         if let Some(target) = places[count..].first_chunk_mut::<8>() {
             *target = BIT_PLACES[usize::from(byte)].map(|bit| first_bit.wrapping_add(bit));
         }
-        count += usize::from(BIT_COUNTS[usize::from(byte)]);
+        count += BIT_COUNTS[usize::from(byte)];
         first_bit = first_bit.wrapping_add(8);
     }
     places
@@ -104,6 +126,7 @@ fn bit_places<'s>(bits: &[u8], entries: usize, scratch: &'s mut RowScratch) -> &
 
 /// Term of entry `index`: the zeros before its bit are its upper half.
 #[inline(always)]
+#[expect(clippy::cast_possible_truncation, reason = "a row has at most 2^16 entries, and only the lower half counts")]
 fn term(index: usize, place: u16, byte: u8) -> u16 {
     (place.wrapping_sub(index as u16) << 8) | u16::from(byte)
 }
@@ -137,11 +160,11 @@ pub fn unpack_terms(term_bits: &[u8], term_bytes: &[u8], scratch: &mut RowScratc
 }
 
 /// The sum over the entries of weight times query weight, in float64. Products are exact; the order of the sum is the row's alone, so
-/// every level returns the same bits. Fixed-point weights count as whole numbers. Bits that are no valid row give a wrong sum, no more.
+/// every level returns the same bits. Short weights count as whole numbers. Bits that are no valid row give a wrong sum, no more.
 pub fn row_dot(level: Level, row: PackedRow<'_>, query: &QueryTable, scratch: &mut RowScratch) -> f64 {
     let entries = row.term_bytes.len();
     match row.weights {
-        PackedWeights::Fixed { upper, lower } => {
+        PackedWeights::Short { upper, lower } => {
             assert_eq!((upper.len(), lower.len()), (2 * entries, entries), "weights of {entries} entries");
         }
         PackedWeights::Float(bytes) => assert_eq!(bytes.len(), 4 * entries, "weights of {entries} entries"),
@@ -163,14 +186,18 @@ impl Kernel for RowDot<'_> {
         let entries = row.term_bytes.len();
         let places = &bit_places(row.term_bits, entries, scratch)[..entries];
         match row.weights {
-            PackedWeights::Fixed { upper, lower } => {
+            PackedWeights::Short { upper, lower } => {
                 let upper = upper.as_chunks::<2>().0;
                 sum(
                     places,
                     row.term_bytes,
                     query,
                     #[inline(always)]
-                    |entry| f64::from(u32::from(u16::from_le_bytes(upper[entry])) << 8 | u32::from(lower[entry])),
+                    |entry| {
+                        f64::from(short_weight(
+                            u32::from(u16::from_le_bytes(upper[entry])) << 8 | u32::from(lower[entry]),
+                        ))
+                    },
                 )
             }
             PackedWeights::Float(bytes) => {
@@ -202,10 +229,10 @@ fn sum(places: &[u16], bytes: &[u8], query: &QueryTable, weight: impl Fn(usize) 
         }
         start += SUMS;
     }
-    for lane in 0..places.len() - whole {
+    for (lane, sum) in sums.iter_mut().enumerate().take(places.len() - whole) {
         let entry = whole + lane;
         let term = term(entry, places[entry], bytes[entry]);
-        sums[lane] += f64::from(query.0[usize::from(term)]) * weight(entry);
+        *sum += f64::from(query.0[usize::from(term)]) * weight(entry);
     }
     let mut width = SUMS / 2;
     while width > 0 {

@@ -2,6 +2,7 @@
 
 use crate::level::Level;
 use crate::simd::{Kernel, Simd};
+use crate::sparse_row::zeros;
 
 /// Documents of a window. Its accumulators fill 32 KiB, which the first-level cache holds beside the postings that stream by.
 pub const WINDOW: usize = 16_384;
@@ -44,7 +45,7 @@ pub struct WindowScores(Box<[u16; 1 << 16]>);
 
 impl Default for WindowScores {
     fn default() -> Self {
-        Self(Box::new([0; 1 << 16]))
+        Self(zeros())
     }
 }
 
@@ -56,7 +57,7 @@ impl WindowScores {
 
     /// Gives `found` each document of the window whose score is at least `limit` (and above 0), in order, and sets all
     /// scores to zero. `found` returns the limit for the documents after it.
-    pub fn drain(&mut self, level: Level, limit: u16, found: impl FnMut(u16, u16) -> u16) {
+    pub fn drain(&mut self, level: Level, limit: u16, found: impl FnMut(usize, u16) -> u16) {
         level.run(Drain { scores: &mut self.0, limit, found });
     }
 }
@@ -116,18 +117,18 @@ struct Drain<'a, F> {
     found: F,
 }
 
-impl<F: FnMut(u16, u16) -> u16> Kernel for Drain<'_, F> {
+impl<F: FnMut(usize, u16) -> u16> Kernel for Drain<'_, F> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(mut self, _: S) {
         let mut limit = self.limit.max(1);
         let (blocks, _) = self.scores[..WINDOW].as_chunks_mut::<BLOCK>();
         for (number, block) in blocks.iter_mut().enumerate() {
-            if block.iter().fold(false, |any, &score| any | (score >= limit)) {
+            // The largest first: one pass without branches.
+            if block.iter().fold(0, |largest, &score| largest.max(score)) >= limit {
                 for (place, &score) in block.iter().enumerate() {
                     if score >= limit {
-                        // Below WINDOW, which fits 16 bits.
-                        limit = (self.found)((number * BLOCK + place) as u16, score).max(1);
+                        limit = (self.found)(number * BLOCK + place, score).max(1);
                     }
                 }
             }

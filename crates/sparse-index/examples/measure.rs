@@ -3,7 +3,13 @@
 //! `measure PREFIX [k] [queries]` reads `PREFIX.docs` and `PREFIX.q`, each as `.indptr` (u64), `.indices` (u32) and `.data` (f32), which the
 //! generator of synthetic vectors writes.
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a measuring tool")]
-#![expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_possible_wrap, reason = "figures")]
+#![expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_possible_wrap,
+    reason = "figures"
+)]
 
 use std::path::Path;
 use std::time::Instant;
@@ -96,24 +102,37 @@ fn main() {
     let entries = documents.indices.len() as f64;
     let build = arguments.get(4).is_none_or(|word| word != "again");
     if build {
-    for threads in [1, 2] {
-        let start = Instant::now();
-        let index = SparseIndex::build(documents.view(), None, Some(30522), Some(threads), &|| false).unwrap();
-        println!("build, {threads} threads: {:.2} s, {:.3} bytes a non-zero", start.elapsed().as_secs_f64(), index.stats().bytes as f64 / entries);
-        if threads == 2 {
-            let path = Path::new("/tmp/sparse_data/measure.index");
+        for threads in [1, 2] {
             let start = Instant::now();
-            index.save(path, &|| false).unwrap();
-            println!("save: {:.2} s, {:.3} bytes a non-zero", start.elapsed().as_secs_f64(), std::fs::metadata(path).unwrap().len() as f64 / entries);
+            let index = SparseIndex::build(documents.view(), None, Some(30522), Some(threads), &|| false).unwrap();
+            println!(
+                "build, {threads} threads: {:.2} s, {:.3} bytes a non-zero",
+                start.elapsed().as_secs_f64(),
+                index.stats().bytes as f64 / entries
+            );
+            if threads == 2 {
+                let path = Path::new("/tmp/sparse_data/measure.index");
+                let start = Instant::now();
+                index.save(path, &|| false).unwrap();
+                println!(
+                    "save: {:.2} s, {:.3} bytes a non-zero",
+                    start.elapsed().as_secs_f64(),
+                    std::fs::metadata(path).unwrap().len() as f64 / entries
+                );
+            }
         }
-    }
     }
     let start = Instant::now();
     let index = SparseIndex::open(Path::new("/tmp/sparse_data/measure.index"), true, false).unwrap();
     println!("open, mapped: {:.3} ms", start.elapsed().as_secs_f64() * 1e3);
     let truth = if build { truth(&documents, &queries, k) } else { Vec::new() };
     drop(documents);
-    for mode in [Mode::Exact, Mode::Approximate { recall: 0.95 }, Mode::Approximate { recall: 0.99 }, Mode::Approximate { recall: 0.999 }] {
+    for mode in [
+        Mode::Exact,
+        Mode::Approximate { recall: 0.95 },
+        Mode::Approximate { recall: 0.99 },
+        Mode::Approximate { recall: 0.999 },
+    ] {
         let options = SearchOptions { k, mode, threads: Some(1), ..SearchOptions::default() };
         // The fastest of five rounds for each query: other work on the machine is not measured.
         let mut times = vec![f64::INFINITY; queries.len()];
@@ -133,7 +152,11 @@ fn main() {
         let mean = times.iter().sum::<f64>() / times.len() as f64;
         times.sort_by(f64::total_cmp);
         let (recall, difference) = check(&truth, &answers);
-        println!("{mode:?}: mean {mean:.1} us, p50 {:.1}, p99 {:.1}; recall {recall:.4}, largest difference {difference:.1e}", times[times.len() / 2], times[times.len() * 99 / 100]);
+        println!(
+            "{mode:?}: mean {mean:.1} us, p50 {:.1}, p99 {:.1}; recall {recall:.4}, largest difference {difference:.1e}",
+            times[times.len() / 2],
+            times[times.len() * 99 / 100]
+        );
     }
     for threads in [1, 2] {
         let options = SearchOptions { k, threads: Some(threads), ..SearchOptions::default() };

@@ -21,7 +21,7 @@ const BITMAP_FROM: usize = WINDOW / 16;
 /// Most bitmap lists made of one half of a term's documents.
 const MOST_BITMAPS: usize = 4;
 /// Best documents remembered for each term.
-const CHAMPIONS: usize = 16;
+const CHAMPIONS: usize = 8;
 /// Entries of a range of terms, at most about: bounds the memory beside the rows and the result.
 const RANGE_ENTRIES: usize = 1 << 25;
 

@@ -46,7 +46,7 @@ pub(crate) struct Header {
     pub(crate) sections: u64,
     pub(crate) reserved: u64,
     pub(crate) table_checksum: u32,
-    pub(crate) header_checksum: u32,
+    pub(crate) own_checksum: u32,
     pub(crate) padding: u64,
 }
 

@@ -7,14 +7,15 @@
 //! | 2 | length of the term bits `b` |
 //! | 2 | exponent `e` of the unit of weight, or 32,767: weights are float32 |
 //! | b, n | the n terms in the form of Elias and Fano, see [`kernels::PackedRow`] |
-//! | 3n or 4n | upper 16 bits of all weights, then lower 8 bits of all weights, in units of 2^e; or float32 |
+//! | 3n or 4n | upper 16 bits of all weights, then lower 8 bits of all weights, see [`kernels::PackedWeights`], in units of 2^e; or float32 |
 //!
 //! In a larger dimension: terms in 32 bits, then weights in float32. A row without entries has no bytes.
 //!
-//! The unit is the last bit of the row's largest weight, so that weights of its binade keep all their bits and every stored
-//! weight is a float32. Rows in which that would lose too much are stored as float32, see [`unit_exponent`].
+//! The unit is chosen so that the row's largest weight fits: weights within a factor of 64 to 128 of it keep 22 bits, smaller ones the
+//! fewer the smaller they are. Every stored weight is a float32. Rows in which that would lose too much stay float32, see
+//! [`unit_exponent`].
 
-use kernels::{Level, PackedRow, PackedWeights, QueryTable, RowScratch};
+use kernels::{Level, PackedRow, PackedWeights, QueryTable, RowScratch, SHORT_WEIGHT_FRACTION};
 
 use crate::storage::Buffer;
 
@@ -134,7 +135,7 @@ impl<'a> ForwardView<'a> {
             (PackedWeights::Float(rest), 1.0)
         } else {
             let (upper, lower) = rest.split_at_checked(2 * entries)?;
-            (PackedWeights::Fixed { upper, lower }, power_of_two(exponent.clamp(-149, 127)))
+            (PackedWeights::Short { upper, lower }, power_of_two(exponent.clamp(-149, 127)))
         };
         Some(Row::Packed(PackedRow { term_bits, term_bytes, weights }, unit))
     }
@@ -144,9 +145,7 @@ impl<'a> ForwardView<'a> {
     pub(crate) fn score(&self, level: Level, row: usize, query: &mut PreparedQuery) -> f64 {
         match self.parts(row) {
             None => 0.0,
-            Some(Row::Packed(packed, unit)) => {
-                kernels::row_dot(level, packed, &query.table, &mut query.scratch) * unit
-            }
+            Some(Row::Packed(packed, unit)) => kernels::row_dot(level, packed, &query.table, &mut query.scratch) * unit,
             Some(Row::Wide { terms, weights }) => {
                 let mut sum = 0.0;
                 let mut place = 0;
@@ -190,7 +189,7 @@ impl<'a> ForwardView<'a> {
                     PackedWeights::Float(bytes) => {
                         weights.extend(bytes.as_chunks().0.iter().copied().map(f32::from_le_bytes));
                     }
-                    PackedWeights::Fixed { upper, lower } => {
+                    PackedWeights::Short { upper, lower } => {
                         weights.extend(upper.as_chunks::<2>().0.iter().zip(lower).map(|(&upper, &lower)| {
                             let [low, high] = upper;
                             to_float(u32::from_le_bytes([lower, low, high, 0]), unit)
@@ -202,41 +201,49 @@ impl<'a> ForwardView<'a> {
     }
 }
 
-/// A whole number of 24 bits in units of `unit`: exact in float32 where [`unit_exponent`] chose the unit.
-#[expect(clippy::cast_possible_truncation, reason = "24 bits fit float32")]
-fn to_float(whole: u32, unit: f64) -> f32 {
-    (f64::from(whole) * unit) as f32
+/// The weight that 24 bits stand for: exact in float32, which has 24 bits itself.
+#[expect(clippy::cast_possible_truncation, reason = "22 bits fit float32")]
+fn to_float(code: u32, unit: f64) -> f32 {
+    (f64::from(kernels::short_weight(code)) * unit) as f32
+}
+
+/// The 24 bits nearest to a weight; 2^24 or more if it is too large for the unit.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "rounded, from 0 to 2^29")]
+fn to_code(weight: f32, unit: f64) -> u32 {
+    const ONE: u32 = 1 << SHORT_WEIGHT_FRACTION;
+    let whole = f64::from(weight) / unit;
+    let exponent = ((whole as u32).max(ONE) / ONE).ilog2();
+    // Below ONE the exponent is 0 and the number itself the code. A fraction that rounds up to the next power of two carries into the
+    // exponent, as it should.
+    exponent * ONE + (whole / f64::from(1_u32 << exponent)).round_ties_even() as u32
 }
 
 /// The exponent of the unit in which a row's weights are stored in 24 bits, or `None` if they must stay float32.
 ///
-/// With the largest weight in `[2^x, 2^(x + 1))` the unit is `2^(x - 23)` and a weight is off by at most half of it, 2^-24 of the largest
-/// weight. That is accepted where it keeps the score, a sum over query weights q, within 1e-5:
-///
-/// - nothing is lost at all (weights that were float16 or bfloat16, or small whole numbers), or
-/// - the largest weight is below 8, so that the score is off by at most 2.4e-7 times the sum of q, and by a tenth of that in
-///   practice since errors have both signs; and no weight is so small that it would lose more than 1/2000 of itself, or
-/// - the smallest weight is at least 1/64 of the largest: then the score is off by less than 4e-6 of itself.
+/// A weight then is off by at most 2^-22 of itself if it is at least 1/64 of the largest, and by at most 2^-17 of itself in any case: rows with
+/// weights so small that they would lose more stay float32, unless nothing is lost at all. So a score is within 2^-17 (7.6e-6) of
+/// itself, and in practice within 2^-22 (2.4e-7), since its sum is mostly of larger weights and of errors of both signs.
 pub(crate) fn unit_exponent(weights: &[f32]) -> Option<i16> {
     let (largest, smallest) =
         weights.iter().fold((0.0_f32, f32::INFINITY), |(largest, smallest), &w| (largest.max(w), smallest.min(w)));
+    // 2^binade is the largest power of two that the largest weight reaches; a subnormal one has none of its own.
     let binade = i16::try_from(largest.to_bits() >> 23).ok()?.max(1) - 127;
-    let exponent = (binade - 23).max(-149);
-    let enough = smallest >= largest / 64.0 || (largest < 8.0 && smallest >= largest / 8192.0);
+    let mut exponent = (binade - 27).max(-149);
+    if to_code(largest, power_of_two(exponent)) >= 1 << 24 {
+        exponent += 1;
+    }
     let unit = power_of_two(exponent);
-    (enough || weights.iter().all(|&weight| to_float(to_whole(weight, unit), unit) == weight)).then_some(exponent)
-}
-
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "rounded, from 0 to 2^24 - 1")]
-fn to_whole(weight: f32, unit: f64) -> u32 {
-    (f64::from(weight) / unit).round_ties_even() as u32
+    // Off by half a unit at most, where it is stored as a plain number of units.
+    let enough = f64::from(smallest) >= unit * f64::from(1 << 16);
+    let exact = || weights.iter().all(|&weight| to_float(to_code(weight, unit), unit).to_bits() == weight.to_bits());
+    (enough || exact()).then_some(exponent)
 }
 
 /// The weight that a row of this unit stores for `weight`.
 pub(crate) fn stored_weight(weight: f32, exponent: Option<i16>) -> f32 {
     exponent.map_or(weight, |exponent| {
         let unit = power_of_two(exponent);
-        to_float(to_whole(weight, unit), unit)
+        to_float(to_code(weight, unit), unit)
     })
 }
 
@@ -246,8 +253,8 @@ pub(crate) fn pack_row(terms: &[u32], weights: &[f32], exponent: Option<i16>, di
         return;
     }
     if dimension > LARGEST_PACKED_DIMENSION {
-        terms.iter().for_each(|term| bytes.extend_from_slice(&term.to_le_bytes()));
-        weights.iter().for_each(|weight| bytes.extend_from_slice(&weight.to_le_bytes()));
+        bytes.extend(terms.iter().flat_map(|term| term.to_le_bytes()));
+        bytes.extend(weights.iter().flat_map(|weight| weight.to_le_bytes()));
         return;
     }
     let last_bit = terms.len() - 1 + terms.last().map_or(0, |&term| term as usize >> 8);
@@ -265,11 +272,11 @@ pub(crate) fn pack_row(terms: &[u32], weights: &[f32], exponent: Option<i16>, di
     }
     bytes.extend(terms.iter().map(|term| term.to_le_bytes()[0]));
     let Some(exponent) = exponent else {
-        weights.iter().for_each(|weight| bytes.extend_from_slice(&weight.to_le_bytes()));
+        bytes.extend(weights.iter().flat_map(|weight| weight.to_le_bytes()));
         return;
     };
     let unit = power_of_two(exponent);
-    let wholes = || weights.iter().map(|&weight| to_whole(weight, unit).to_le_bytes());
-    wholes().for_each(|[_, low, high, _]| bytes.extend_from_slice(&[low, high]));
-    bytes.extend(wholes().map(|[lowest, ..]| lowest));
+    let codes = || weights.iter().map(|&weight| to_code(weight, unit).to_le_bytes());
+    codes().for_each(|[_, low, high, _]| bytes.extend_from_slice(&[low, high]));
+    bytes.extend(codes().map(|[lowest, ..]| lowest));
 }

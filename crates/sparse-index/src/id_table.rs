@@ -119,10 +119,7 @@ impl IdTable {
         let (mut low, mut high) = (0, self.len());
         while low < high {
             let middle = usize::midpoint(low, high);
-            let document = match order.is_empty() {
-                true => u32::try_from(middle).ok()?,
-                false => *order.get(middle)?,
-            };
+            let document = if order.is_empty() { u32::try_from(middle).ok()? } else { *order.get(middle)? };
             match self.get(document).cmp(id) {
                 Ordering::Less => low = middle + 1,
                 Ordering::Greater => high = middle,

@@ -38,7 +38,11 @@ impl SparseIndex {
     }
 
     pub(crate) fn from_snapshot(snapshot: Snapshot) -> Self {
-        Self { state: RwLock::new(Arc::new(snapshot)), writer: WriterLock::default(), scratches: ScratchPool::default() }
+        Self {
+            state: RwLock::new(Arc::new(snapshot)),
+            writer: WriterLock::default(),
+            scratches: ScratchPool::default(),
+        }
     }
 
     /// An index of all `rows`, built at once on `threads` threads (`None`: one a processor). Without `ids` the documents are
@@ -105,7 +109,7 @@ impl SparseIndex {
     }
 
     /// The terms, ascending, and weights of the document with this id, as the index stores them: a weight may differ from what was
-    /// added by 2^-24 of the largest of its document.
+    /// added by 2^-22 of itself, and if it is less than 1/64 of the largest by up to 2^-17.
     #[must_use]
     pub fn get(&self, id: &DocumentId) -> Option<(Vec<u32>, Vec<f32>)> {
         let snapshot = self.snapshot();

@@ -25,6 +25,8 @@ mod search_segment;
 mod segment;
 mod snapshot;
 mod storage;
+#[cfg(test)]
+mod tests;
 mod threads;
 mod top_k;
 mod tuning;
@@ -36,4 +38,3 @@ pub use ids::{DocumentId, DocumentIds};
 pub use index::SparseIndex;
 pub use options::{Cancel, Filter, Hits, Mode, SearchOptions, SharedTerm, Stats};
 pub use rows::CsrRows;
-

@@ -97,11 +97,8 @@ impl<'p> OpenedFile<'p> {
             let found = format!("{} (hint: a newer corten may read it)", header.version);
             return Err(wrong(format!("version {VERSION}"), found));
         }
-        if header.checksum() != header.header_checksum {
-            return Err(wrong(
-                format!("checksum {:08x}", header.header_checksum),
-                format!("{:08x}", header.checksum()),
-            ));
+        if header.checksum() != header.own_checksum {
+            return Err(wrong(format!("checksum {:08x}", header.own_checksum), format!("{:08x}", header.checksum())));
         }
         if header.required_features != 0 || header.reserved != 0 || header.padding != 0 {
             return Err(wrong("no features of later versions".to_owned(), format!("{:#x}", header.required_features)));
@@ -159,7 +156,8 @@ impl<'p> OpenedFile<'p> {
     pub(crate) fn check_owners(&self, segments: u32) -> Result<(), IndexError> {
         let mut seen: Vec<(u32, u32)> = self.entries.iter().map(|entry| (entry.segment, entry.section)).collect();
         seen.sort_unstable();
-        let name = |section: u32| Section::ALL.iter().find(|known| **known as u32 == section).map_or("", |it| it.name());
+        let name =
+            |section: u32| Section::ALL.iter().find(|known| **known as u32 == section).map_or("", |it| it.name());
         if let Some(pair) = seen.windows(2).find(|pair| pair[0] == pair[1]) {
             return Err(self.error(name(pair[0].1), "one in each segment", "two"));
         }

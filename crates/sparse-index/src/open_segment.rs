@@ -21,7 +21,8 @@ pub(crate) fn snapshot(file: &OpenedFile<'_>) -> Result<Snapshot, IndexError> {
     let settings: Settings = record(file, Section::Settings, WHOLE_INDEX)?;
     let wrong = |expected: &str, found: String| file.error(Section::Settings.name(), expected, found);
     let dimension = u32::try_from(settings.dimension).ok().filter(|dimension| (1..=1 << 31).contains(dimension));
-    let dimension = dimension.ok_or_else(|| wrong("a dimension from 1 to 2147483648", settings.dimension.to_string()))?;
+    let dimension =
+        dimension.ok_or_else(|| wrong("a dimension from 1 to 2147483648", settings.dimension.to_string()))?;
     let strings = match settings.id_kind {
         0 => None,
         1 => Some(false),
@@ -65,9 +66,8 @@ impl Arrays<'_, '_> {
         let found = self.file.find(section, self.segment);
         let (range, _) = found.ok_or_else(|| self.file.error(section.name(), "a section", "none"))?;
         let length = range.len();
-        Buffer::stored(&self.file.bytes, range).ok_or_else(|| {
-            self.file.error(section.name(), format!("a multiple of {} bytes", size_of::<T>()), length)
-        })
+        Buffer::stored(&self.file.bytes, range)
+            .ok_or_else(|| self.file.error(section.name(), format!("a multiple of {} bytes", size_of::<T>()), length))
     }
 
     /// An array of `length` entries, if that is a number.
@@ -112,16 +112,15 @@ fn view(file: &OpenedFile<'_>, number: u32, dimension: u32, strings: Option<bool
         1 => Some(postings(&arrays, documents.div_ceil(WINDOW))?),
         other => return Err(wrong("0 or 1 for inverted lists", other)),
     };
-    let deleted = match file.find(Section::Deleted, number) {
-        None => None,
-        Some(_) => {
-            let words: Buffer<u64> = arrays.exactly(Section::Deleted, Some(documents.div_ceil(64)))?;
-            let bits = Bits::from_words(words.as_slice().to_vec());
-            if bits.iter().last().is_some_and(|last| last as usize >= documents) {
-                return Err(file.error(Section::Deleted.name(), format!("documents below {documents}"), "more"));
-            }
-            Some(Arc::new(bits))
+    let deleted = if file.find(Section::Deleted, number).is_some() {
+        let words: Buffer<u64> = arrays.exactly(Section::Deleted, Some(documents.div_ceil(64)))?;
+        let bits = Bits::from_words(words.as_slice().to_vec());
+        if bits.iter().last().is_some_and(|last| last as usize >= documents) {
+            return Err(file.error(Section::Deleted.name(), format!("documents below {documents}"), "more"));
         }
+        Some(Arc::new(bits))
+    } else {
+        None
     };
     Ok(SegmentView { segment: Arc::new(Segment { ids, forward, postings, non_zeros: settings.non_zeros }), deleted })
 }

@@ -4,8 +4,8 @@ use kernels::{Addition, WINDOW_WORDS};
 
 use crate::postings::TermLists;
 
-/// The sum of all upper bounds in fixed point, less one for each term, must stay below this: 16 bits.
-const FULL_SCALE: f64 = 65_535.0;
+/// The sum of all upper bounds in fixed point, and one for each term: so that a factor, 256/255 of a bound, fits 16 bits too.
+const FULL_SCALE: f64 = 65_279.0;
 /// What a window of a bitmap costs to add, in postings: measured.
 const BITMAP_COST: f64 = 300.0;
 
@@ -29,12 +29,21 @@ impl QueryTerm<'_> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Scan<'a> {
     /// The first `kept` of its lists that are numbers; `position` is where the next window begins.
-    Numbers { lists: TermLists<'a>, kept: usize, position: usize, factor: u16 },
-    Bitmap { words: &'a [[u64; WINDOW_WORDS]], value: u16 },
+    Numbers {
+        lists: TermLists<'a>,
+        kept: usize,
+        position: usize,
+        factor: u16,
+    },
+    Bitmap {
+        words: &'a [[u64; WINDOW_WORDS]],
+        value: u16,
+    },
 }
 
 impl<'a> Scan<'a> {
     /// What is added in `window`; windows come one after the other.
+    #[expect(clippy::inline_always, reason = "called for every list of every window, from a kernel")]
     #[inline(always)]
     pub(crate) fn next(&mut self, window: usize) -> Addition<'a> {
         match self {
@@ -68,8 +77,8 @@ impl<'a> Scan<'a> {
 /// - Bitmap: the kernel adds the rounded middle of the bounds, so `c - a <= query weight * (upper - lower)/2 * scale + 1/2`.
 ///
 /// A document is in at most one list of a term, so the error is the sum over terms of the largest error of its lists. Sums do not
-/// overflow: `scale` makes the sum of the upper bounds 65,535 less one for each term, and no addition exceeds its bound by more
-/// than one half. One more is added to the error for the rounding of these computations themselves, which are in float64.
+/// overflow: `scale` makes the sum of the upper bounds 65,279 less one for each term, and no addition exceeds its bound by more
+/// than one half; nor does a factor, which is at most 256/255 of that. One more is added to the error for the rounding of these computations themselves, which are in float64.
 #[derive(Debug)]
 pub(crate) struct Plan<'a> {
     pub(crate) scans: Vec<Scan<'a>>,

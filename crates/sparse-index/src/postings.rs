@@ -13,7 +13,7 @@ use kernels::{WINDOW, WINDOW_WORDS};
 use crate::storage::Buffer;
 
 /// Terms with fewer documents have no stored champions: their documents are looked through instead.
-pub(crate) const FEWEST_FOR_CHAMPIONS: u32 = 128;
+pub(crate) const FEWEST_FOR_CHAMPIONS: u32 = 256;
 
 /// The inverted lists of a segment. Nothing in it is trusted when it comes from a file: every access is checked.
 #[derive(Clone, Debug, Default)]

@@ -111,7 +111,12 @@ impl Builder {
     pub(crate) fn with_capacity(rows: usize, non_zeros: usize) -> Self {
         let mut starts = Vec::with_capacity(rows + 1);
         starts.push(0);
-        Self { starts, terms: Vec::with_capacity(non_zeros), weights: Vec::with_capacity(non_zeros), scratch: RowScratch::default() }
+        Self {
+            starts,
+            terms: Vec::with_capacity(non_zeros),
+            weights: Vec::with_capacity(non_zeros),
+            scratch: RowScratch::default(),
+        }
     }
 
     pub(crate) fn push(&mut self, row: impl Iterator<Item = (u32, f32)>) {
@@ -133,7 +138,8 @@ impl Builder {
         let start = self.terms.len();
         append(&mut self.scratch, &mut self.terms, &mut self.weights);
         self.starts.push(i64::try_from(self.terms.len()).unwrap_or(i64::MAX));
-        let (terms, weights) = (self.terms.get(start..).unwrap_or_default(), &self.weights.get(start..).unwrap_or_default());
+        let (terms, weights) =
+            (self.terms.get(start..).unwrap_or_default(), &self.weights.get(start..).unwrap_or_default());
         terms.len() == weights.len()
             && terms.windows(2).all(|pair| pair[0] < pair[1])
             && terms.last().is_none_or(|&term| term < dimension)

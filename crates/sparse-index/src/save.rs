@@ -116,8 +116,7 @@ fn write_all(
         segments: snapshot.segments.len() as u64,
     };
     let of_segments: Vec<_> = snapshot.segments.iter().map(|view| SegmentSettings::of(&view.segment)).collect();
-    let mut arrays: Vec<(Section, u32, &[u8])> =
-        vec![(Section::Settings, WHOLE_INDEX, bytemuck::bytes_of(&settings))];
+    let mut arrays: Vec<(Section, u32, &[u8])> = vec![(Section::Settings, WHOLE_INDEX, bytemuck::bytes_of(&settings))];
     for ((view, segment), number) in snapshot.segments.iter().zip(&of_segments).zip(0_u32..) {
         arrays.push((Section::SegmentSettings, number, bytemuck::bytes_of(segment)));
         if let Some(deleted) = &view.deleted {
@@ -156,7 +155,7 @@ fn write_all(
         table_checksum: crc32fast::hash(table_bytes),
         ..Header::default()
     };
-    header.header_checksum = header.checksum();
+    header.own_checksum = header.checksum();
     file.seek(SeekFrom::Start(0)).map_err(on_error)?;
     file.write_all(bytemuck::bytes_of(&header)).map_err(on_error)?;
     file.write_all(table_bytes).map_err(on_error)

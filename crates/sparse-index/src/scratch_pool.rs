@@ -9,14 +9,14 @@ const MOST: usize = 64;
 
 /// Scratches that no search is using. Making one means clearing 400 KiB, which takes as long as a search.
 #[derive(Debug, Default)]
-pub(crate) struct ScratchPool(Mutex<Vec<Box<Scratch>>>);
+pub(crate) struct ScratchPool(Mutex<Vec<Scratch>>);
 
 /// A scratch that returns to its pool when dropped.
 #[derive(Debug)]
 pub(crate) struct Borrowed<'p> {
     pool: &'p ScratchPool,
     /// None only while it is dropped: a new one in its place would have to be cleared.
-    scratch: Option<Box<Scratch>>,
+    scratch: Option<Scratch>,
 }
 
 impl ScratchPool {

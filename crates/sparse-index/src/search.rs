@@ -57,12 +57,20 @@ impl SparseIndex {
         let allowed = allowed(&snapshot, options.filter)?;
         let search = Search { snapshot: &snapshot, allowed, level, k: options.k, tuning: Tuning::new(options.mode) };
         let tasks = queries.len().div_ceil(QUERIES_OF_A_TASK);
-        let answers = threads::map_with(threads, tasks, cancel, || self.scratches.take(), |borrowed, task| {
-            let scratch = borrowed.get();
-            let first = task * QUERIES_OF_A_TASK;
-            let last = queries.len().min(first + QUERIES_OF_A_TASK);
-            (first..last).map(|query| search.one(queries.row(query), scratch, cancel)).collect::<Result<Vec<_>, _>>()
-        })?;
+        let answers = threads::map_with(
+            threads,
+            tasks,
+            cancel,
+            || self.scratches.take(),
+            |borrowed, task| {
+                let scratch = borrowed.get();
+                let first = task * QUERIES_OF_A_TASK;
+                let last = queries.len().min(first + QUERIES_OF_A_TASK);
+                (first..last)
+                    .map(|query| search.one(queries.row(query), scratch, cancel))
+                    .collect::<Result<Vec<_>, _>>()
+            },
+        )?;
         Ok(answers.into_iter().flatten().collect())
     }
 }
@@ -106,7 +114,12 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    fn one(&self, (terms, weights): (&[u32], &[f32]), scratch: &mut Scratch, cancel: &Cancel<'_>) -> Result<Hits, IndexError> {
+    fn one(
+        &self,
+        (terms, weights): (&[u32], &[f32]),
+        scratch: &mut Scratch,
+        cancel: &Cancel<'_>,
+    ) -> Result<Hits, IndexError> {
         let segments = &self.snapshot.segments;
         let mut top = TopK::new(self.k, segments);
         let signed = weights.iter().any(|&weight| weight < 0.0);
@@ -134,22 +147,21 @@ impl Search<'_> {
                     let target = Target { segment, postings, forward, number, allowed, level: self.level };
                     search_segment::search(&target, terms, weights, &self.tuning, scratch, &mut top, cancel)?;
                 }
-                _ => match allowed {
-                    Allowed::Only(bits) => {
-                        compare(segment, number, self.level, &mut scratch.query, bits.iter(), &mut top, cancel)?;
+                _ => {
+                    let query = &mut scratch.query;
+                    if let Allowed::Only(bits) = allowed {
+                        compare(segment, number, self.level, query, bits.iter(), &mut top, cancel)?;
+                    } else {
+                        compare(segment, number, self.level, query, all.filter(is_allowed), &mut top, cancel)?;
                     }
-                    _ => {
-                        let documents = all.filter(is_allowed);
-                        compare(segment, number, self.level, &mut scratch.query, documents, &mut top, cancel)?;
-                    }
-                },
+                }
             }
         }
         let hits = top.into_sorted();
         let scores = hits.iter().map(|hit| hit.score).collect();
-        let ids = hits.iter().filter_map(|hit| {
-            segments.get(hit.segment as usize).map(|view| view.segment.ids.get(hit.document))
-        });
+        let ids = hits
+            .iter()
+            .filter_map(|hit| segments.get(hit.segment as usize).map(|view| view.segment.ids.get(hit.document)));
         Ok(Hits { ids: collect_ids(ids, self.snapshot.strings == Some(true)), scores })
     }
 }
@@ -179,7 +191,11 @@ fn allowed<'a>(snapshot: &'a Snapshot, filter: Option<Filter<'_>>) -> Result<Vec
         Some(Filter::Mask(mask)) => {
             let live = snapshot.len();
             if mask.len() != live {
-                return Err(IndexError::argument("filter", format!("{live} entries, one for each document"), mask.len()));
+                return Err(IndexError::argument(
+                    "filter",
+                    format!("{live} entries, one for each document"),
+                    mask.len(),
+                ));
             }
             let mut mask = mask.iter();
             let mut bits: Vec<Bits> = none().collect();

@@ -168,11 +168,17 @@ fn scan(
             continue;
         };
         unseen = unseen.max(plan.upper_bound(0));
-        scores.add(target.level, plan.scans.iter_mut().map(#[inline(always)] |scan| scan.next(window)));
+        scores.add(
+            target.level,
+            plan.scans.iter_mut().map(
+                #[inline(always)]
+                |scan| scan.next(window),
+            ),
+        );
         let first = u32::try_from(window * WINDOW).unwrap_or(u32::MAX);
         let before = candidates.len();
         scores.drain(target.level, limit, |place, sum| {
-            let document = first.saturating_add(u32::from(place));
+            let document = first.saturating_add(u32::try_from(place).unwrap_or(u32::MAX));
             if target.is_allowed(document) && seeds.binary_search(&document).is_err() {
                 candidates.push(Candidate { upper_bound: plan.upper_bound(sum), document });
             }

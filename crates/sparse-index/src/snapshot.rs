@@ -85,9 +85,8 @@ impl Snapshot {
 
     /// The ids of the live documents, in the order in which they were added.
     pub(crate) fn ids(&self) -> DocumentIds {
-        let all = self.segments.iter().flat_map(|view| {
-            view.live_documents().map(|document| view.segment.ids.get(document))
-        });
+        let all =
+            self.segments.iter().flat_map(|view| view.live_documents().map(|document| view.segment.ids.get(document)));
         collect_ids(all, self.strings == Some(true))
     }
 }

@@ -18,9 +18,7 @@ pub(crate) fn count(threads: Option<usize>) -> Result<usize, IndexError> {
     match threads {
         None => Ok(thread::available_parallelism().map_or(1, NonZeroUsize::get)),
         Some(threads) if (1..=MOST_THREADS).contains(&threads) => Ok(threads),
-        Some(threads) => {
-            Err(IndexError::argument("threads", format!("an integer from 1 to {MOST_THREADS}"), threads))
-        }
+        Some(threads) => Err(IndexError::argument("threads", format!("an integer from 1 to {MOST_THREADS}"), threads)),
     }
 }
 
@@ -67,7 +65,9 @@ pub(crate) fn map_with<S, T: Send>(
     let mut all = thread::scope(|scope| {
         // A thread that the system refuses is done without: the calling thread does its tasks.
         let others: Vec<_> = (1..threads.min(tasks))
-            .map_while(|number| thread::Builder::new().name(format!("corten-index-{number}")).spawn_scoped(scope, run).ok())
+            .map_while(|number| {
+                thread::Builder::new().name(format!("corten-index-{number}")).spawn_scoped(scope, run).ok()
+            })
             .collect();
         let mut all = run();
         for other in others {

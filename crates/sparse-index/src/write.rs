@@ -51,7 +51,8 @@ impl SparseIndex {
         let mut snapshot = Snapshot::clone(&self.snapshot());
         let count = i64::try_from(rows.len()).unwrap_or(i64::MAX);
         let after = snapshot.next_number.checked_add(count);
-        let after = after.ok_or(IndexError::TooLarge { what: "documents ever added", most: i64::MAX.unsigned_abs() })?;
+        let after =
+            after.ok_or(IndexError::TooLarge { what: "documents ever added", most: i64::MAX.unsigned_abs() })?;
         let ids = ids.unwrap_or_else(|| DocumentIds::Numbers((snapshot.next_number..after).collect()));
         if ids.len() != rows.len() {
             return Err(IndexError::argument("ids", format!("{} ids, one for each row", rows.len()), ids.len()));

@@ -24,9 +24,8 @@ impl WriterLock {
         let process = std::process::id();
         let mut wait = Duration::from_micros(20);
         loop {
-            let holder = match self.0.compare_exchange(0, process, Ordering::Acquire, Ordering::Relaxed) {
-                Ok(_) => return Ok(WriterGuard(&self.0)),
-                Err(holder) => holder,
+            let Err(holder) = self.0.compare_exchange(0, process, Ordering::Acquire, Ordering::Relaxed) else {
+                return Ok(WriterGuard(&self.0));
             };
             if holder != process
                 && self.0.compare_exchange(holder, process, Ordering::Acquire, Ordering::Relaxed).is_ok()

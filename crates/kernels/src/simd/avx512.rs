@@ -63,8 +63,8 @@ impl<const EXTENSIONS: u8> Simd for Avx512<EXTENSIONS> {
     }
     #[inline(always)]
     fn add_where(self, block: &mut [u16; 64], mask: u64, value: u16) {
-        let (lower, upper) = block.split_at_mut(32);
-        for (half, mask) in [(lower, mask as u32), (upper, (mask >> 32) as u32)] {
+        for (half, bytes) in block.as_chunks_mut::<32>().0.iter_mut().zip(mask.to_le_bytes().as_chunks().0) {
+            let mask = u32::from_le_bytes(*bytes);
             // `half` is 32 entries of 16 bits: one register.
             intrinsic!({
                 let entries = _mm512_loadu_si512(half.as_ptr().cast());
