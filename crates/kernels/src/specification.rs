@@ -7,6 +7,7 @@
 mod against_float64;
 mod narrow_products;
 mod same_bits;
+mod sparse;
 mod terms;
 mod tile_products;
 
