@@ -12,19 +12,19 @@ use crate::errors::shape_error;
 const NO_ID: i64 = -1;
 
 /// One query's hits: ids and float32 scores, both `[hits]`.
-pub(crate) fn vector_out<'py>(py: Python<'py>, hits: Hits) -> PyResult<Bound<'py, PyTuple>> {
+pub(crate) fn vector_out(py: Python<'_>, hits: Hits) -> PyResult<Bound<'_, PyTuple>> {
     let ids = ids_out(py, hits.ids)?;
     (ids, hits.scores.into_pyarray(py)).into_pyobject(py)
 }
 
 /// Several queries' hits: ids and float32 scores, both `[queries, columns]`. Rows with fewer hits are filled up with the
 /// id -1 (None where ids are `str`) and the score -inf.
-pub(crate) fn matrix_out<'py>(
-    py: Python<'py>,
+pub(crate) fn matrix_out(
+    py: Python<'_>,
     all: Vec<Hits>,
     columns: usize,
     strings: bool,
-) -> PyResult<Bound<'py, PyTuple>> {
+) -> PyResult<Bound<'_, PyTuple>> {
     let shape = (all.len(), columns);
     let mut scores = Array2::from_elem(shape, f32::NEG_INFINITY);
     for (mut row, hits) in scores.outer_iter_mut().zip(&all) {
@@ -58,7 +58,7 @@ pub(crate) fn matrix_out<'py>(
 }
 
 /// Ids as an array: int64, or objects of `str`.
-pub(crate) fn ids_out<'py>(py: Python<'py>, ids: DocumentIds) -> PyResult<Bound<'py, PyAny>> {
+pub(crate) fn ids_out(py: Python<'_>, ids: DocumentIds) -> PyResult<Bound<'_, PyAny>> {
     match ids {
         DocumentIds::Numbers(numbers) => Ok(numbers.into_pyarray(py).into_any()),
         DocumentIds::Strings(texts) => {

@@ -64,7 +64,9 @@ impl Watch {
 
     /// One look at Python from the calling thread.
     fn look(&self) -> bool {
-        match Python::try_attach(|py| py.check_signals()) {
+        #[expect(clippy::redundant_closure_for_method_calls, reason = "the method itself is for one lifetime only")]
+        let looked = Python::try_attach(|py| py.check_signals());
+        match looked {
             Some(Ok(())) => return false,
             Some(Err(exception)) => *self.raised.lock().unwrap_or_else(PoisonError::into_inner) = Some(exception),
             // The interpreter is shutting down; nobody will read the result.

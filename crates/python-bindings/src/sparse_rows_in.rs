@@ -50,18 +50,14 @@ impl<'py> RowsIn<'py> {
     }
 
     /// Rows from their three arrays; `shape` is that of the matrix they came in.
-    pub(crate) fn from_arrays(
-        what: &str,
-        arrays: [&Bound<'py, PyAny>; 3],
-        shape: Option<Vec<usize>>,
-    ) -> PyResult<Self> {
+    pub(crate) fn from_arrays(what: &str, arrays: [&Bound<'py, PyAny>; 3], shape: Option<&[usize]>) -> PyResult<Self> {
         let [indptr, indices, values] = arrays;
         let indptr = integers_in(&format!("{what}: indptr"), indptr)?;
         let indices = term_ids_in(&format!("{what}: indices"), indices)?
             .map_err(|(position, term)| no_term_id(what, row_of(indptr.as_slice(), position), term))?;
         let values = weights_in(&format!("{what}: values"), values)?;
         let rows = indptr.as_slice().len().saturating_sub(1);
-        let columns = match shape.as_deref() {
+        let columns = match shape {
             None => None,
             Some([columns]) => Some(*columns),
             Some([of_shape, columns]) if *of_shape == rows => Some(*columns),
@@ -96,9 +92,9 @@ pub(crate) fn rows_in<'py>(what: &str, object: &Bound<'py, PyAny>) -> PyResult<R
     // scipy's classes, old and new, of any format. One of them is a dict.
     if object.hasattr(intern!(py, "tocsr"))? {
         let matrix = object.call_method0(intern!(py, "tocsr"))?;
-        let shape = matrix.getattr(intern!(py, "shape"))?.extract()?;
+        let shape: Vec<usize> = matrix.getattr(intern!(py, "shape"))?.extract()?;
         let [indptr, indices, values] = attributes(&matrix, ["indptr", "indices", "data"])?;
-        return RowsIn::from_arrays(what, [&indptr, &indices, &values], Some(shape));
+        return RowsIn::from_arrays(what, [&indptr, &indices, &values], Some(&shape));
     }
     if let Ok(row) = object.cast::<PyMapping>() {
         let mut rows = DictRows::new(what);
@@ -109,9 +105,9 @@ pub(crate) fn rows_in<'py>(what: &str, object: &Bound<'py, PyAny>) -> PyResult<R
         return Err(refused(what, object, " (hint: scipy.sparse.csr_array(array) makes a dense array sparse)"));
     }
     if object.hasattr(intern!(py, "indptr"))? {
-        let shape = object.getattr(intern!(py, "shape"))?.extract()?;
+        let shape: Vec<usize> = object.getattr(intern!(py, "shape"))?.extract()?;
         let [indptr, indices, values] = attributes(object, ["indptr", "indices", "values"])?;
-        return RowsIn::from_arrays(what, [&indptr, &indices, &values], Some(shape));
+        return RowsIn::from_arrays(what, [&indptr, &indices, &values], Some(&shape));
     }
     if object.hasattr(intern!(py, "layout"))? {
         return torch_rows_in::rows_in(what, object);

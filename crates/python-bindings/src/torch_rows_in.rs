@@ -21,7 +21,7 @@ pub(crate) fn rows_in<'py>(what: &str, tensor: &Bound<'py, PyAny>) -> PyResult<R
         "torch.sparse_csr" => {
             let indptr = tensor.call_method0("crow_indices")?.call_method0("numpy")?;
             let indices = tensor.call_method0("col_indices")?.call_method0("numpy")?;
-            RowsIn::from_arrays(what, [&indptr, &indices, &weights(&tensor)?], Some(shape))
+            RowsIn::from_arrays(what, [&indptr, &indices, &weights(&tensor)?], Some(&shape))
         }
         "torch.sparse_coo" => {
             // Sorts by row and column and adds up what is there twice, as every operation of torch's would.
@@ -38,7 +38,7 @@ pub(crate) fn rows_in<'py>(what: &str, tensor: &Bound<'py, PyAny>) -> PyResult<R
                 }
             };
             let indptr = numpy::PyArray1::from_vec(tensor.py(), indptr);
-            RowsIn::from_arrays(what, [indptr.as_any(), &last, &values], Some(shape))
+            RowsIn::from_arrays(what, [indptr.as_any(), &last, &values], Some(&shape))
         }
         _ => Err(refused(what, &tensor, " of another layout (hint: tensor.to_sparse() makes a dense tensor sparse)")),
     }
