@@ -166,8 +166,9 @@ class SparseIndex:
 
         Args:
             path: The file.
-            mmap: Map the file, so that opening takes no time and processes share its memory. The file must then not be
-                changed in place; `save` never does that, it puts a new file in the old one's place. False reads it all.
+            mmap: Map the file, so that opening takes no time and processes share its memory. Nobody may then write into
+                the file or cut it short, which would end the process; `save` never does, it puts a new file in the old
+                one's place. False reads it all.
             verify: Read all of it and compare the checksums. Without this, damage within the postings is not noticed
                 and gives wrong results, though never a crash.
 
