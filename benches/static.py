@@ -9,8 +9,8 @@ It needs sentence-transformers and model2vec beside corten:
 
 Texts are from shared/data beside the checkout ($CORTEN_SHARED/data where that is set). Without a folder the models are
 shared/models/static-minilm-256, and a table of 30522 x 1024 random float32 values with its tokenizer, in the layout and
-of the size of static-retrieval-mrl-en-v1. Each engine is given all texts at once, every peer at each of its batch sizes,
-and the best of the repeats counts. sentence-transformers computes in float32; model2vec has its own defaults.
+of the size of static-retrieval-mrl-en-v1. Each engine is given all texts at once, every peer at each of its batch
+sizes, and the best of the repeats counts. sentence-transformers computes in float32; model2vec has its own defaults.
 """
 
 from __future__ import annotations
@@ -78,13 +78,9 @@ def engines(folder: Path, threads: int | None) -> dict[str, Callable[[list[str]]
     small = StaticModel.from_pretrained(str(folder))
     named: dict[str, Callable[[list[str]], Any]] = {"corten": ours.encode}
     for size in BATCH_SIZES:
-        named[f"sentence-transformers, batch {size}"] = lambda texts, size=size: reference.encode(
-            texts, batch_size=size
-        )
+        named[f"sentence-transformers, batch {size}"] = partial(reference.encode, batch_size=size)
     for size in BATCH_SIZES:
-        named[f"model2vec, batch {size}"] = lambda texts, size=size: small.encode(
-            texts, batch_size=size, use_multiprocessing=False
-        )
+        named[f"model2vec, batch {size}"] = partial(small.encode, batch_size=size, use_multiprocessing=False)
     return named
 
 

@@ -3,7 +3,8 @@
 make quality, or python benches/quality/run.py [folder with pubmedqa/ and scifact/]
 
 Without an argument the data is taken from shared/data beside the checkout ($CORTEN_SHARED/data where that is set), and
-splade-minilm and static-minilm-256 from shared/models. The process exits with 1 where a figure is off or a model is not there.
+splade-minilm and static-minilm-256 from shared/models. The process exits with 1 where a figure is off or a model is not
+there.
 """
 
 from __future__ import annotations
