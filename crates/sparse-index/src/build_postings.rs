@@ -12,14 +12,9 @@ use crate::forward::stored_weight;
 use crate::options::Cancel;
 use crate::postings::{FEWEST_FOR_CHAMPIONS, ListRecord, Postings};
 use crate::rows::SparseRows;
+use crate::split_lists::plan_lists;
 use crate::threads::{self, looked};
 
-/// A term's postings per window from which its documents are split by weight: below, the lists would be too short to be worth it.
-const SPLIT_FROM: usize = 16;
-/// A list's postings per window from which it is a bitmap, 2 KiB against three bytes a posting.
-const BITMAP_FROM: usize = WINDOW / 16;
-/// Most bitmap lists made of one half of a term's documents.
-const MOST_BITMAPS: usize = 4;
 /// Best documents remembered for each term.
 const CHAMPIONS: usize = 8;
 /// Entries of a range of terms, at most about: bounds the memory beside the rows and the result.
@@ -240,30 +235,6 @@ impl Piece {
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "rounded, from 0 to 255")]
 fn to_byte(value: f64) -> u8 {
     value.round() as u8
-}
-
-/// The ends, in documents from the heaviest, of the lists of a term with so many documents, and whether each may be a bitmap.
-fn plan_lists(per_window: usize, count: usize) -> Vec<(usize, bool)> {
-    if per_window < SPLIT_FROM {
-        return vec![(count, false)];
-    }
-    let mut ends = vec![(count / 8, false), (count / 4, false), (count / 2, false)];
-    if per_window < 4 * SPLIT_FROM {
-        ends.remove(1);
-    }
-    let mut plan = Vec::new();
-    let mut start = 0;
-    for (end, _) in ends.into_iter().chain([(count, true)]) {
-        let bitmaps = ((end - start) * per_window / count / BITMAP_FROM).min(MOST_BITMAPS);
-        // The heaviest have the widest range of weights: never a bitmap.
-        if start == 0 || bitmaps == 0 {
-            plan.push((end, false));
-        } else {
-            plan.extend((1..=bitmaps).map(|part| (start + (end - start) * part / bitmaps, true)));
-        }
-        start = end;
-    }
-    plan
 }
 
 /// Puts the pieces one after another.

@@ -2,6 +2,7 @@
 //!
 //! [`SparseIndex`] is the whole interface. Readers work on a snapshot; writers replace it.
 
+mod approximate;
 mod bits;
 mod build_postings;
 mod compare_all;
@@ -24,6 +25,7 @@ mod search;
 mod search_segment;
 mod segment;
 mod snapshot;
+mod split_lists;
 mod storage;
 #[cfg(test)]
 mod tests;

@@ -73,8 +73,8 @@ impl<'a> Scan<'a> {
 /// Proof, for one document in one term's list, with c the exact addition `weight * query weight * scale`:
 /// - Numbers: the byte b is the weight in units of upper/255, rounded, so `c = (b + d) F / 256` with |d| <= 1/2 and
 ///   `F = query weight * upper/255 * scale * 256`; the factor f is F rounded; the kernel adds a = floor(b f / 256). Hence
-///   `c - a <= F/512 + b/512 + 1 <= F/512 + 1.5`.
-/// - Bitmap: the kernel adds the rounded middle of the bounds, so `c - a <= query weight * (upper - lower)/2 * scale + 1/2`.
+///   `c - a <= F/512 + b/512 + 1 <= F/512 + 1.5` and `a - c <= F/512 + b/512 <= F/512 + 0.5`.
+/// - Bitmap: the kernel adds the rounded middle of the bounds, so `|c - a| <= query weight * (upper - lower)/2 * scale + 1/2`.
 ///
 /// A document is in at most one list of a term, so the error is the sum over terms of the largest error of its lists. Sums do not
 /// overflow: `scale` makes the sum of the upper bounds 65,279 less one for each term, and no addition exceeds its bound by more
@@ -130,6 +130,12 @@ impl<'a> Plan<'a> {
         // Two units of float32 lower, since scores are compared after rounding.
         let exact = (score * (1.0 - f64::from(f32::EPSILON)) - self.rest) * self.scale - self.error;
         to_u32(exact.ceil())
+    }
+
+    /// The least 16-bit sum of a document that can equal one whose sum is `sum`: a sum is too high by no more than the error, too.
+    pub(crate) fn limit_beside(&self, sum: u16) -> u16 {
+        let exact = f64::from(sum) * (1.0 - f64::from(f32::EPSILON)) - 2.0 * self.error - self.rest * self.scale;
+        u16::try_from(to_u32(exact.floor())).unwrap_or(u16::MAX)
     }
 
     /// The highest score that a document with this 16-bit sum can have.
@@ -196,9 +202,11 @@ fn choose(terms: &[QueryTerm<'_>], budget: f64, windows: usize) -> Vec<usize> {
             options.push(option);
         }
     }
-    options.sort_unstable_by(|a, b| b.ratio.total_cmp(&a.ratio));
+    #[expect(clippy::cast_possible_truncation, reason = "an order need not be precise")]
+    let mut order: Vec<(f32, usize)> = options.iter().map(|option| option.ratio as f32).zip(0..).collect();
+    order.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
     let mut left = budget;
-    for option in options {
+    for option in order.into_iter().filter_map(|(_, index)| options.get(index)) {
         if let Some(kept) = kept.get_mut(option.term)
             && *kept == option.before
             && option.price <= left

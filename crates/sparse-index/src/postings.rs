@@ -65,12 +65,18 @@ impl ListRecord {
     }
 }
 
-/// The beginning of a term's part of the arrays.
+/// A term's part of the arrays: all that finding it takes, in one cache line.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct TermStart {
     counts: usize,
     documents: usize,
     bitmaps: usize,
+    /// Documents of the lists that are numbers.
+    entries: u32,
+    /// Its first list, how many lists, and how many of them are numbers.
+    first_list: u32,
+    lists: u32,
+    numbers: u32,
 }
 
 /// One term's lists.
@@ -143,17 +149,21 @@ impl Postings {
         let mut starts = Vec::with_capacity(self.terms.as_slice().len());
         let mut next = TermStart::default();
         for bounds in self.term_lists.as_slice().windows(2) {
-            starts.push(next);
             let lists = records.get(bounds[0] as usize..bounds[1] as usize)?;
             let numbers = lists.iter().take_while(|list| !list.is_bitmap()).count();
+            let mut entries = 0_u32;
             for (number, list) in lists.iter().enumerate() {
                 if !list.is_usable() || list.is_bitmap() != (number >= numbers) {
                     return None;
                 }
                 if !list.is_bitmap() {
-                    next.documents = next.documents.checked_add(list.count as usize)?;
+                    entries = entries.checked_add(list.count)?;
                 }
             }
+            (next.entries, next.first_list) = (entries, bounds[0]);
+            (next.lists, next.numbers) = (bounds[1] - bounds[0], u32::try_from(numbers).ok()?);
+            starts.push(next);
+            next.documents = next.documents.checked_add(entries as usize)?;
             next.counts = next.counts.checked_add(numbers.checked_mul(self.windows)?)?;
             next.bitmaps = next.bitmaps.checked_add((lists.len() - numbers).checked_mul(self.windows)?)?;
         }
@@ -168,7 +178,6 @@ impl Postings {
         PostingsView {
             windows: self.windows,
             terms: self.terms.as_slice(),
-            term_lists: self.term_lists.as_slice(),
             champion_starts: self.champion_starts.as_slice(),
             champions: self.champions.as_slice(),
             lists: self.lists.as_slice(),
@@ -186,7 +195,6 @@ impl Postings {
 pub(crate) struct PostingsView<'a> {
     pub(crate) windows: usize,
     terms: &'a [u32],
-    term_lists: &'a [u32],
     champion_starts: &'a [u32],
     champions: &'a [u32],
     lists: &'a [ListRecord],
@@ -203,18 +211,33 @@ impl<'a> PostingsView<'a> {
         self.terms.binary_search(&term).ok()
     }
 
+    /// Asks for what [`PostingsView::lists`] will need: first for a term's place, then for its lists.
+    #[inline]
+    pub(crate) fn prefetch(&self, place: usize) {
+        kernels::prefetch_line(self.starts, place);
+    }
+
+    /// See [`PostingsView::prefetch`].
+    #[inline]
+    pub(crate) fn prefetch_lists(&self, place: usize) {
+        if let Some(start) = self.starts.get(place) {
+            kernels::prefetch_line(self.lists, start.first_list as usize);
+            kernels::prefetch_line(self.counts, start.counts);
+            kernels::prefetch_line(self.documents, start.documents);
+            kernels::prefetch_line(self.weights, start.documents);
+        }
+    }
+
     /// The lists of the term at `place`; none if the arrays do not fit each other.
     pub(crate) fn lists(&self, place: usize) -> Option<TermLists<'a>> {
-        let range = *self.term_lists.get(place)? as usize..*self.term_lists.get(place + 1)? as usize;
-        let lists = self.lists.get(range)?;
         let start = self.starts.get(place)?;
-        let numbers = lists.iter().take_while(|list| !list.is_bitmap()).count();
+        let (first, numbers) = (start.first_list as usize, start.numbers as usize);
+        let lists = self.lists.get(first..first + start.lists as usize)?;
         // What a mapped file shows now may not be what it showed when it was opened.
         if lists.is_empty() || !lists.iter().all(ListRecord::is_usable) {
             return None;
         }
-        let documents: usize = lists.iter().take(numbers).map(|list| list.count as usize).sum();
-        let of_documents = start.documents..start.documents.checked_add(documents)?;
+        let of_documents = start.documents..start.documents + start.entries as usize;
         Some(TermLists {
             lists,
             numbers,

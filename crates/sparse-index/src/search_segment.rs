@@ -2,6 +2,7 @@
 
 use kernels::{Level, WINDOW, WindowScores};
 
+use crate::approximate;
 use crate::bits::Bits;
 use crate::compare_all::{compare, to_score};
 use crate::error::IndexError;
@@ -18,9 +19,11 @@ use crate::tuning::Tuning;
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
     pub(crate) query: PreparedQuery,
-    scores: WindowScores,
-    seeds: Vec<u32>,
+    pub(crate) scores: WindowScores,
+    pub(crate) seeds: Vec<u32>,
     candidates: Vec<Candidate>,
+    /// Partial scores of the approximate mode.
+    pub(crate) partial: Vec<(u16, u32)>,
 }
 
 /// A document that a window's sums left possible.
@@ -29,6 +32,8 @@ struct Candidate {
     /// The highest score it can have.
     upper_bound: f64,
     document: u32,
+    /// Its 16-bit sum.
+    sum: u16,
 }
 
 /// One segment, as a query sees it.
@@ -43,12 +48,12 @@ pub(crate) struct Target<'a> {
 }
 
 impl Target<'_> {
-    fn is_allowed(&self, document: u32) -> bool {
+    pub(crate) fn is_allowed(&self, document: u32) -> bool {
         self.allowed.contains(document) && (document as usize) < self.segment.len()
     }
 
     /// Computes the scores of `documents`, which are allowed, and pushes them.
-    fn score(&self, documents: &[u32], query: &mut PreparedQuery, top: &mut TopK<'_>) {
+    pub(crate) fn score(&self, documents: &[u32], query: &mut PreparedQuery, top: &mut TopK<'_>) {
         const AHEAD: usize = 4;
         documents.iter().take(AHEAD).for_each(|&document| self.forward.prefetch(document as usize));
         for (place, &document) in documents.iter().enumerate() {
@@ -73,40 +78,71 @@ pub(crate) fn search(
     top: &mut TopK<'_>,
     cancel: &Cancel<'_>,
 ) -> Result<(), IndexError> {
-    let query_terms = query_terms(&target.postings, terms, weights);
+    let share = tuning.approximate.map_or(1.0, |approximation| approximation.query_share);
+    let query_terms = query_terms(&target.postings, terms, weights, share);
     let postings: u64 = query_terms.iter().map(|term| term.lists.count()).sum();
     // Where there is little to leave out, all is compared; 16-bit sums of too many terms would be all rounding.
     if postings <= tuning.few_postings || top.k() as u64 >= postings / 8 || query_terms.len() > 4096 {
-        return search_union(target, &query_terms, scratch, top, cancel);
+        return search_union(target, terms, weights, scratch, top, cancel);
     }
-    seed(target, &query_terms, tuning, scratch, top);
-    let complete = scan(target, &query_terms, tuning, scratch, top, cancel)?;
+    let complete = if let Some(approximation) = &tuning.approximate {
+        approximate::search(target, &query_terms, approximation, scratch, top, cancel)?
+    } else {
+        scratch.seeds.clear();
+        // With few postings a first threshold costs more than it saves, and so do the candidates that bounds leave.
+        let pruned = postings > tuning.unpruned_postings;
+        if pruned {
+            seed(target, &query_terms, tuning, scratch, top);
+        }
+        let share = if pruned { tuning.skipped_share } else { 0.0 };
+        scan(target, &query_terms, share, tuning, scratch, top, cancel)?
+    };
     if complete {
         return Ok(());
     }
     top.forget_segment(target.number);
-    search_union(target, &query_terms, scratch, top, cancel)
+    search_union(target, terms, weights, scratch, top, cancel)
 }
 
-/// The query's terms that occur in the segment.
-fn query_terms<'a>(postings: &PostingsView<'a>, terms: &[u32], weights: &[f32]) -> Vec<QueryTerm<'a>> {
-    let found = terms.iter().zip(weights).filter_map(|(&term, &weight)| {
-        let place = postings.find(term)?;
+/// The query's terms that occur in the segment; of them only the heaviest, which make up `share` of their weight.
+fn query_terms<'a>(postings: &PostingsView<'a>, terms: &[u32], weights: &[f32], share: f64) -> Vec<QueryTerm<'a>> {
+    let mut found: Vec<(f32, usize)> = terms
+        .iter()
+        .zip(weights)
+        .filter_map(|(&term, &weight)| Some((weight, postings.find(term)?)))
+        .inspect(|(_, place)| postings.prefetch(*place))
+        .collect();
+    if share < 1.0 {
+        found.sort_unstable_by(|a, b| b.0.total_cmp(&a.0));
+        let mut left = share * found.iter().map(|(weight, _)| f64::from(*weight)).sum::<f64>();
+        let heavy = found.iter().take_while(|(weight, _)| {
+            let is_in = left > 0.0;
+            left -= f64::from(*weight);
+            is_in
+        });
+        let heavy = heavy.count();
+        found.truncate(heavy);
+    }
+    for &(_, place) in &found {
+        postings.prefetch_lists(place);
+    }
+    let lists = found.into_iter().filter_map(|(weight, place)| {
         Some(QueryTerm { weight: f64::from(weight), lists: postings.lists(place)?, place })
     });
-    found.collect()
+    lists.collect()
 }
 
 /// Compares every document that has a term of the query.
 fn search_union(
     target: &Target<'_>,
-    terms: &[QueryTerm<'_>],
+    terms: &[u32],
+    weights: &[f32],
     scratch: &mut Scratch,
     top: &mut TopK<'_>,
     cancel: &Cancel<'_>,
 ) -> Result<(), IndexError> {
     let mut union = Bits::none(target.segment.len());
-    for term in terms {
+    for term in &query_terms(&target.postings, terms, weights, 1.0) {
         term.lists.each(target.postings.windows, |document, _| union.insert(document));
     }
     let documents = union.iter().filter(|&document| target.is_allowed(document));
@@ -117,7 +153,6 @@ fn search_union(
 fn seed(target: &Target<'_>, terms: &[QueryTerm<'_>], tuning: &Tuning, scratch: &mut Scratch, top: &mut TopK<'_>) {
     let mut strongest: Vec<&QueryTerm<'_>> = terms.iter().collect();
     strongest.sort_unstable_by(|a, b| b.bound(0).total_cmp(&a.bound(0)));
-    scratch.seeds.clear();
     for term in strongest.iter().take(tuning.seed_terms) {
         target.postings.champions(term.place, &term.lists, tuning.seeds_of_term, &mut scratch.seeds);
     }
@@ -127,34 +162,37 @@ fn seed(target: &Target<'_>, terms: &[QueryTerm<'_>], tuning: &Tuning, scratch: 
     target.score(&scratch.seeds, &mut scratch.query, top);
 }
 
-/// Goes through the windows. Returns whether every document that might be among the best has been compared: not so if
+/// Goes through the windows, leaving out lists whose bounds sum to `share` of the threshold. Returns whether every document that might be among the best has been compared: not so if
 /// documents without any posting that was read might be.
 fn scan(
     target: &Target<'_>,
     terms: &[QueryTerm<'_>],
+    share: f64,
     tuning: &Tuning,
     scratch: &mut Scratch,
     top: &mut TopK<'_>,
     cancel: &Cancel<'_>,
 ) -> Result<bool, IndexError> {
-    let Scratch { query, scores, seeds, candidates } = scratch;
+    let Scratch { query, scores, seeds, candidates, .. } = scratch;
     candidates.clear();
     let threshold = |top: &TopK<'_>| top.threshold().map_or(0.0, f64::from);
+    let windows = target.postings.windows;
     let mut planned = threshold(top);
-    let mut plan = Plan::new(terms, planned * tuning.skipped_share, 0, target.postings.windows);
-    plan.rest *= tuning.rest_share;
+    let mut plan = Plan::new(terms, planned * share, 0, windows);
+    // The limit that the sums of the plan have given so far.
+    let mut risen = 1;
     let mut likely: Vec<u32> = Vec::new();
     // The highest score that a document without any posting that was read can have.
     let mut unseen = 0.0_f64;
-    for window in 0..target.postings.windows {
+    for window in 0..windows {
         if cancel() {
             return Err(IndexError::Cancelled);
         }
         let now = threshold(top);
-        if now > planned * tuning.plan_again {
+        if share > 0.0 && now > planned * tuning.plan_again {
             planned = now;
-            plan = Plan::new(terms, planned * tuning.skipped_share, window, target.postings.windows);
-            plan.rest *= tuning.rest_share;
+            risen = 1;
+            plan = Plan::new(terms, planned * share, window, windows);
         }
         unseen = unseen.max(plan.rest);
         if plan.scans.is_empty() {
@@ -177,13 +215,21 @@ fn scan(
         );
         let first = u32::try_from(window * WINDOW).unwrap_or(u32::MAX);
         let before = candidates.len();
-        scores.drain(target.level, limit, |place, sum| {
+        let often = top.k().saturating_mul(4).max(64);
+        let mut look_at = before.saturating_add(often);
+        risen = limit.max(risen);
+        scores.drain(target.level, risen, |place, sum| {
             let document = first.saturating_add(u32::try_from(place).unwrap_or(u32::MAX));
             if target.is_allowed(document) && seeds.binary_search(&document).is_err() {
-                candidates.push(Candidate { upper_bound: plan.upper_bound(sum), document });
+                candidates.push(Candidate { upper_bound: plan.upper_bound(sum), document, sum });
+                if candidates.len() >= look_at {
+                    risen = drop_hopeless(candidates, before, top.k(), &plan).max(risen);
+                    look_at = candidates.len().saturating_add(often);
+                }
             }
-            limit
+            risen
         });
+        risen = drop_hopeless(candidates, before, top.k(), &plan).max(risen);
         // The window's likeliest are compared at once, to raise the threshold for the windows after it.
         let fresh = candidates.get_mut(before..).unwrap_or_default();
         let most = top.k().min(fresh.len());
@@ -201,7 +247,23 @@ fn scan(
     compare_candidates(target, candidates, query, top);
     // With fewer hits than asked for some are missing, and where a document that was never seen might reach the threshold.
     let last = top.threshold().map(|score| f64::from(score) * (1.0 - f64::from(f32::EPSILON)));
-    Ok(last.is_some_and(|score| score > unseen || tuning.rest_share < 1.0))
+    Ok(last.is_some_and(|score| score > unseen))
+}
+
+/// Of the candidates from `first` on drops those that k others of them beat for certain. Returns the limit of their sums.
+fn drop_hopeless(candidates: &mut Vec<Candidate>, first: usize, k: usize, plan: &Plan<'_>) -> u16 {
+    let fresh = candidates.get_mut(first..).unwrap_or_default();
+    if fresh.len() <= k {
+        return 0;
+    }
+    let kth = fresh.select_nth_unstable_by(k - 1, |a, b| b.sum.cmp(&a.sum)).1.sum;
+    let limit = plan.limit_beside(kth);
+    let mut place = 0;
+    candidates.retain(|candidate| {
+        place += 1;
+        place <= first || candidate.sum >= limit
+    });
+    limit
 }
 
 /// Compares the candidates that can still be among the best, likeliest first.

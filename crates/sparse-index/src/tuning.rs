@@ -1,4 +1,4 @@
-//! The numbers that steer a search: none of them changes what the exact mode finds.
+//! The numbers that steer a search. None of the exact mode's changes what it finds.
 
 use crate::options::Mode;
 
@@ -7,33 +7,56 @@ use crate::options::Mode;
 pub(crate) struct Tuning {
     /// A query with at most so many postings in a segment is compared with all of their documents.
     pub(crate) few_postings: u64,
+    /// A query with at most so many postings in a segment is not pruned.
+    pub(crate) unpruned_postings: u64,
     /// Terms whose champions give the first threshold, and how many of each.
     pub(crate) seed_terms: usize,
     pub(crate) seeds_of_term: usize,
     /// Lists are left out while their bounds sum to at most this share of the threshold.
     pub(crate) skipped_share: f64,
-    /// The share of those bounds that a document is taken to reach: 1 in the exact mode.
-    pub(crate) rest_share: f64,
-    /// Candidates of a window are compared at once that reach the threshold without this share of the bounds.
+    /// Candidates of a window are compared at once that reach the threshold without this share of the bounds of what is left out.
     pub(crate) likely_share: f64,
     /// The lists are chosen again when the threshold has grown by this factor.
     pub(crate) plan_again: f64,
+    /// Where given, the approximate mode.
+    pub(crate) approximate: Option<Approximation>,
+}
+
+/// How the approximate mode prunes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Approximation {
+    /// The heaviest terms of the query that make up this share of its weight are looked for.
+    pub(crate) query_share: f64,
+    /// True scores are computed of so many documents for each that is asked for.
+    pub(crate) compared: usize,
 }
 
 impl Tuning {
     pub(crate) fn new(mode: Mode) -> Self {
         let exact = Self {
             few_postings: 256,
+            unpruned_postings: 120_000,
             seed_terms: 8,
-            seeds_of_term: 16,
+            seeds_of_term: 8,
             skipped_share: 0.35,
-            rest_share: 1.0,
             likely_share: 0.7,
             plan_again: 1.1,
+            approximate: None,
         };
         match mode {
             Mode::Exact => exact,
-            Mode::Approximate { .. } => Self { seed_terms: 4, skipped_share: 0.8, rest_share: 0.25, ..exact },
+            Mode::Approximate { recall } => Self { approximate: Approximation::of(recall), ..exact },
         }
+    }
+}
+
+impl Approximation {
+    /// What reaches this recall of the first 10 on real vectors of a model, 15,183 documents, and more on synthetic ones, 100,000;
+    /// nothing for a recall of 1, which is the exact mode.
+    fn of(recall: f32) -> Option<Self> {
+        const STEPS: [(f32, f64, usize); 6] =
+            [(0.85, 0.6, 3), (0.975, 0.7, 3), (0.99, 0.8, 3), (0.995, 0.85, 4), (0.998, 0.9, 4), (1.0, 0.97, 5)];
+        let step = STEPS.iter().find(|step| recall <= step.0).filter(|_| recall < 1.0);
+        step.map(|&(_, query_share, compared)| Self { query_share, compared })
     }
 }

@@ -1,0 +1,69 @@
+//! The approximate mode: partial scores from the heaviest terms of the query, then true scores of the best of these.
+//!
+//! That much of a sparse query's weight is in few of its terms, and that reordering by full inner products makes up for leaving out
+//! the others, is known from Seismic (Bruch et al. 2024, arXiv 2404.18812) and SINDI (Li et al. 2025, arXiv 2509.08395).
+
+use kernels::WINDOW;
+
+use crate::error::IndexError;
+use crate::options::Cancel;
+use crate::plan::{Plan, QueryTerm};
+use crate::search_segment::{Scratch, Target};
+use crate::top_k::TopK;
+use crate::tuning::Approximation;
+
+/// Pushes the best that partial scores point to. Returns whether they point to enough documents.
+pub(crate) fn search(
+    target: &Target<'_>,
+    terms: &[QueryTerm<'_>],
+    approximation: &Approximation,
+    scratch: &mut Scratch,
+    top: &mut TopK<'_>,
+    cancel: &Cancel<'_>,
+) -> Result<bool, IndexError> {
+    let windows = target.postings.windows;
+    let mut plan = Plan::new(terms, 0.0, 0, windows);
+    let most = top.k().saturating_mul(approximation.compared).max(1);
+    let Scratch { query, scores, seeds: documents, partial, .. } = scratch;
+    partial.clear();
+    let mut limit = 1;
+    for window in 0..windows {
+        if cancel() {
+            return Err(IndexError::Cancelled);
+        }
+        scores.add(
+            target.level,
+            plan.scans.iter_mut().map(
+                #[inline(always)]
+                |scan| scan.next(window),
+            ),
+        );
+        let first = u32::try_from(window * WINDOW).unwrap_or(u32::MAX);
+        scores.drain(target.level, limit, |place, sum| {
+            let document = first.saturating_add(u32::try_from(place).unwrap_or(u32::MAX));
+            if target.is_allowed(document) {
+                partial.push((sum, document));
+                // Now and then all but the best are dropped, and what is not better than these is not collected any more.
+                if partial.len() >= most.saturating_mul(4) {
+                    limit = keep_best(partial, most).unwrap_or(limit);
+                }
+            }
+            limit
+        });
+    }
+    keep_best(partial, most);
+    documents.clear();
+    documents.extend(partial.iter().map(|(_, document)| document));
+    target.score(documents, query, top);
+    Ok(documents.len() >= top.k())
+}
+
+/// Keeps the `most` with the highest sums; returns the lowest of these, if some were dropped.
+fn keep_best(partial: &mut Vec<(u16, u32)>, most: usize) -> Option<u16> {
+    if partial.len() <= most {
+        return None;
+    }
+    let (_, &mut (lowest, _), _) = partial.select_nth_unstable_by(most - 1, |a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
+    partial.truncate(most);
+    Some(lowest)
+}

@@ -1,0 +1,34 @@
+//! How the documents of a term are split into lists by weight.
+
+use kernels::WINDOW;
+
+/// A term's postings per window from which its documents are split by weight: below, the lists would be too short to be worth it.
+const SPLIT_FROM: usize = 16;
+/// A list's postings per window from which it is a bitmap, 2 KiB against three bytes a posting.
+const BITMAP_FROM: usize = WINDOW / 16;
+/// Most bitmap lists made of one half of a term's documents.
+const MOST_BITMAPS: usize = 4;
+
+/// The ends, in documents from the heaviest, of the lists of a term with so many documents, and whether each may be a bitmap.
+pub(crate) fn plan_lists(per_window: usize, count: usize) -> Vec<(usize, bool)> {
+    if per_window < SPLIT_FROM {
+        return vec![(count, false)];
+    }
+    let mut ends = vec![(count / 8, false), (count / 4, false), (count / 2, false)];
+    if per_window < 4 * SPLIT_FROM {
+        ends.remove(1);
+    }
+    let mut plan = Vec::new();
+    let mut start = 0;
+    for (end, _) in ends.into_iter().chain([(count, true)]) {
+        let bitmaps = ((end - start) * per_window / count / BITMAP_FROM).min(MOST_BITMAPS);
+        // The heaviest have the widest range of weights: never a bitmap.
+        if start == 0 || bitmaps == 0 {
+            plan.push((end, false));
+        } else {
+            plan.extend((1..=bitmaps).map(|part| (start + (end - start) * part / bitmaps, true)));
+        }
+        start = end;
+    }
+    plan
+}
