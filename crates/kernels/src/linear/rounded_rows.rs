@@ -25,26 +25,30 @@ impl DotKernel for RoundRows<'_> {
         groups.resize(rows.len() / columns.max(1) * depth, 0);
         for (row, groups) in rows.chunks_exact(columns.max(1)).zip(groups.chunks_exact_mut(depth.max(1))) {
             let halves: &mut [u16] = bytemuck::cast_slice_mut(groups);
-            for (values, place) in row.chunks(LANES).zip(halves.chunks_mut(LANES)) {
+            let (vectors, rest) = row.as_chunks::<LANES>();
+            for (values, place) in vectors.iter().zip(halves.as_chunks_mut::<LANES>().0) {
+                round_part(simd, simd.load(values), part, place);
+            }
+            if let Some(place) = halves.get_mut(vectors.len() * LANES..).filter(|_| !rest.is_empty()) {
                 let mut rounded = [0; LANES];
-                let mut vector = match values.first_chunk() {
-                    Some(values) => simd.load(values),
-                    None => simd.load_partial(values, 0.0),
-                };
-                simd.to_bfloat16(vector, &mut rounded);
-                for _ in 0..part {
-                    vector = simd.sub(vector, simd.load(&rounded.map(bfloat16_value)));
-                    simd.to_bfloat16(vector, &mut rounded);
-                }
-                match place.first_chunk_mut() {
-                    Some(place) => *place = rounded,
-                    None => place.copy_from_slice(&rounded[..place.len()]),
-                }
+                round_part(simd, simd.load_partial(rest, 0.0), part, &mut rounded);
+                let length = place.len().min(LANES);
+                place[..length].copy_from_slice(&rounded[..length]);
             }
             if let Some(beyond) = halves.get_mut(columns.next_multiple_of(LANES)..) {
                 beyond.fill(0);
             }
         }
+    }
+}
+
+/// Rounds a vector, or what is left of it after `part` roundings.
+#[inline(always)]
+fn round_part<S: Dots>(simd: S, mut vector: S::Vector, part: usize, rounded: &mut [u16; LANES]) {
+    simd.to_bfloat16(vector, rounded);
+    for _ in 0..part {
+        vector = simd.sub(vector, simd.load(&rounded.map(bfloat16_value)));
+        simd.to_bfloat16(vector, rounded);
     }
 }
 
@@ -107,18 +111,15 @@ fn quantize_row<S: Dots>(simd: S, row: &[f32], bytes: &mut [u8]) -> RowRange {
     let zero_point = (-least * inverse).round_ties_even().clamp(0.0, 255.0);
 
     let (steps, shift) = (simd.splat(inverse), simd.splat(zero_point));
-    for (values, place) in row.chunks(LANES).zip(bytes.chunks_mut(LANES)) {
+    for (values, place) in vectors.iter().zip(bytes.as_chunks_mut::<LANES>().0) {
+        simd.to_bytes(quantize(simd, simd.load(values), steps, shift), place);
+    }
+    if let Some(place) = bytes.get_mut(vectors.len() * LANES..).filter(|_| !rest.is_empty()) {
         let mut quantized = [0; LANES];
-        let vector = match values.first_chunk() {
-            Some(values) => simd.load(values),
-            None => simd.load_partial(values, 0.0),
-        };
-        simd.to_bytes(quantize(simd, vector, steps, shift), &mut quantized);
-        quantized[values.len()..].fill(0);
-        match place.first_chunk_mut() {
-            Some(place) => *place = quantized,
-            None => place.copy_from_slice(&quantized[..place.len()]),
-        }
+        simd.to_bytes(quantize(simd, simd.load_partial(rest, 0.0), steps, shift), &mut quantized);
+        quantized[rest.len()..].fill(0);
+        let length = place.len().min(LANES);
+        place[..length].copy_from_slice(&quantized[..length]);
     }
     if let Some(beyond) = bytes.get_mut(row.len().next_multiple_of(LANES)..) {
         beyond.fill(0);
