@@ -305,30 +305,27 @@ for index in indexes:
     index.save(path)
 one_save = (time.perf_counter() - started) / 2
 
-seen, killed_within = [0, 0], 0
+seen = [0, 0]
 for number in range(rounds):
-    before = len(corten.SparseIndex.open(path, verify=True))
     child = os.fork()
     if child == 0:
-        indexes[counts.index(before) ^ 1].save(path)
-        os._exit(0)
-    time.sleep(random.uniform(0, 1.1 * one_save))
+        while True:
+            for index in indexes:
+                index.save(path)
+    time.sleep(random.uniform(0, 3 * one_save))
     os.kill(child, signal.SIGKILL)
-    _, status = os.waitpid(child, 0)
-    killed_within += os.WIFSIGNALED(status)
-    after = len(corten.SparseIndex.open(path, verify=True))
-    assert after in counts, after
-    seen[after != before] += 1
+    os.waitpid(child, 0)
+    seen[counts.index(len(corten.SparseIndex.open(path, verify=True)))] += 1
 indexes[0].save(path)
 assert len(corten.SparseIndex.open(path, verify=True)) == counts[0]
-print(killed_within, *seen)
+print(*seen)
 """
 
 
 @pytest.mark.timeout(200)
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 def test_killed_while_saving(tmp_path: Path) -> None:
-    """200 saves killed at random times leave the old file or the new one, and the next save works."""
+    """A child saves two indexes in turn and is killed, 200 times: the file is one of them, and can be replaced."""
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", KILLED, str(tmp_path), str(REPOSITORY / "tests"), "200"],
         capture_output=True,
@@ -337,7 +334,6 @@ def test_killed_while_saving(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    killed_within, old, new = map(int, done.stdout.split())
-    assert old + new == 200
-    assert killed_within > 100, "most saves ended before they were killed"
-    assert old > 20, "no save was killed early"
+    first, second = map(int, done.stdout.split())
+    assert first + second == 200
+    assert min(first, second) > 20, "the kills came at too few different moments"
