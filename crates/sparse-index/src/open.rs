@@ -42,9 +42,7 @@ impl SparseIndex {
 fn read(path: &Path, mmap: bool) -> Result<FileBytes, IndexError> {
     let on_error = |source| IndexError::io(path, source);
     // Before opening: to open a pipe would wait for its writer.
-    if !fs::metadata(path).map_err(on_error)?.is_file() {
-        return Err(on_error(io::Error::new(io::ErrorKind::InvalidInput, "expected a file")));
-    }
+    must_be_file(path).map_err(on_error)?;
     let mut file = File::open(path).map_err(on_error)?;
     let length = file.metadata().map_err(on_error)?.len();
     // A file without bytes cannot be mapped.
@@ -59,6 +57,15 @@ fn read(path: &Path, mmap: bool) -> Result<FileBytes, IndexError> {
     let target = bytemuck::cast_slice_mut(&mut words).get_mut(..length).unwrap_or_default();
     file.read_exact(target).map_err(on_error)?;
     Ok(FileBytes::Read(words, length))
+}
+
+/// An error for what is there under this name and is not a file; for a folder the system's own.
+pub(crate) fn must_be_file(path: &Path) -> io::Result<()> {
+    let found = fs::metadata(path)?;
+    if found.is_dir() {
+        File::open(path)?.read_exact(&mut [0])?;
+    }
+    if found.is_file() { Ok(()) } else { Err(io::Error::other("expected a file, found something else")) }
 }
 
 impl<'p> OpenedFile<'p> {

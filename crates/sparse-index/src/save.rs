@@ -12,6 +12,7 @@ use crate::file::{
     each_array,
 };
 use crate::index::SparseIndex;
+use crate::open::must_be_file;
 use crate::options::Cancel;
 use crate::snapshot::Snapshot;
 
@@ -21,19 +22,22 @@ const CHUNK: usize = 1 << 23;
 impl SparseIndex {
     /// Writes the index as it is now to `path`, and returns when the file would survive a power cut. It is written beside `path` under a
     /// temporary name and renamed: whatever happens, `path` is what it was or the whole new file. Readers that have the old file
-    /// mapped keep it. A link at `path` is replaced, not followed.
+    /// mapped keep it. A link at `path` stays; the file it leads to is replaced.
     ///
     /// # Errors
     /// [`IndexError::Io`], [`IndexError::Cancelled`].
     pub fn save(&self, path: &Path, cancel: &Cancel<'_>) -> Result<(), IndexError> {
         let snapshot = self.snapshot();
+        // A link that leads nowhere is replaced itself.
+        let target = fs::canonicalize(path);
+        let path = target.as_deref().unwrap_or(path);
         let name = path.file_name().ok_or_else(|| IndexError::io(path, io::ErrorKind::InvalidFilename.into()))?;
         let folder = match path.parent() {
             Some(folder) if !folder.as_os_str().is_empty() => folder,
             _ => Path::new("."),
         };
-        if path.is_dir() {
-            return Err(IndexError::io(path, io::ErrorKind::IsADirectory.into()));
+        if path.exists() {
+            must_be_file(path).map_err(|source| IndexError::io(path, source))?;
         }
         remove_abandoned(folder, name);
         let temporary = Temporary::create(folder, name)?;

@@ -33,6 +33,15 @@ impl Model {
         scores.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
         scores
     }
+
+    /// The largest sum of the sizes of a document's products with `query`, at least 1.
+    pub(super) fn size(&self, query: &[(i32, f32)]) -> f64 {
+        let query: HashMap<i32, f64> = query.iter().map(|&(term, weight)| (term, f64::from(weight).abs())).collect();
+        let sizes = self.0.values().map(|row| {
+            row.iter().filter_map(|(term, weight)| Some(query.get(term)? * f64::from(*weight))).sum::<f64>()
+        });
+        sizes.fold(1.0, f64::max)
+    }
 }
 
 /// Scores may be off by this, or by this share of themselves.
@@ -40,9 +49,15 @@ const TOLERANCE: f64 = 1e-5;
 
 /// An error unless `hits` are the k best of `scores`.
 pub(super) fn check(scores: &[(f64, DocumentId)], hits: &Hits, k: usize) -> Result<(), String> {
+    check_within(scores, hits, k, 1.0)
+}
+
+/// [`check`] of scores that are sums of products of about this size: where a query's weights have both signs a score can be
+/// much smaller than what it is the sum of.
+pub(super) fn check_within(scores: &[(f64, DocumentId)], hits: &Hits, k: usize, size: f64) -> Result<(), String> {
     let truth: HashMap<&DocumentId, f64> = scores.iter().map(|(score, id)| (id, *score)).collect();
     let largest = f64::from(f32::MAX);
-    let slack = |score: f64| TOLERANCE * score.abs().max(1.0);
+    let slack = |score: f64| TOLERANCE * score.abs().max(size);
     let wanted = k.min(scores.len());
     if hits.scores.len() != wanted || hits.ids.len() != wanted {
         return Err(format!("{} hits, expected {wanted}", hits.scores.len()));

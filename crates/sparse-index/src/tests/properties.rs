@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use kernels::Level;
 use proptest::prelude::*;
 
-use super::brute_force::{Model, check, check_exactly, list};
+use super::brute_force::{Model, check, check_exactly, check_within, list};
 use super::go_on;
 use super::random::{Random, Rows, Weights};
 use crate::ids::{DocumentId, DocumentIds};
@@ -36,7 +36,12 @@ fn assert_exact(
         prop_assert_eq!(answers.len(), queries.len());
         for (query, hits) in answers.iter().enumerate() {
             let scores = model.scores(&queries.row(query), filter.map(|filter| filter.1));
-            let result = if exactly { check_exactly(&scores, hits, k) } else { check(&scores, hits, k) };
+            let signed = queries.row(query).iter().any(|entry| entry.1 < 0.0);
+            let result = match (exactly, signed) {
+                (true, _) => check_exactly(&scores, hits, k),
+                (false, true) => check_within(&scores, hits, k, model.size(&queries.row(query))),
+                (false, false) => check(&scores, hits, k),
+            };
             prop_assert!(result.is_ok(), "level {level:?}, query {query}: {}", result.unwrap_err());
         }
     }
