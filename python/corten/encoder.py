@@ -83,6 +83,7 @@ class Encoder(EncoderSettings, SparseMethods):
             dtype: What the layers' products are computed in. "float32", the default, gives the reference's vectors to
                 rounding error. "bfloat16" and "int8" are faster; their vectors have cosines of at least 0.9999 and
                 0.999 with those. "auto" is "bfloat16" on processors that have instructions for it, else "float32".
+                A static embedding has no layers: it takes every dtype and is computed in float32.
             threads: How many threads to encode with; None for as many as this process may use.
 
         Raises:

@@ -129,6 +129,21 @@ def test_a_text_whose_vector_is_not_finite_is_named(tmp_path: Path) -> None:
         encoder.encode(["cell", "heart heart", "heart heart"])
 
 
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "int8", "auto"])
+def test_every_dtype_is_taken_and_is_float32(folder: Path, dtype: str) -> None:
+    encoder = corten.Encoder(folder, dtype=dtype)
+    assert encoder.dtype == "float32"
+    assert np.array_equal(encoder.encode(["the heart", "cell"]), corten.Encoder(folder).encode(["the heart", "cell"]))
+
+
+def test_it_is_not_sparse(folder: Path) -> None:
+    encoder = corten.Encoder(folder)
+    with pytest.raises(ValueError, match="max_active_dims"):
+        encoder.encode("cell", max_active_dims=3)
+    with pytest.raises(ValueError, match=r"^expected a model of sparse vectors, found one of dense vectors"):
+        encoder._native.encode_sparse(["cell"])
+
+
 def test_pickling(folder: Path) -> None:
     encoder = corten.Encoder(folder, truncate_dim=7)
     copy = pickle.loads(pickle.dumps(encoder))
