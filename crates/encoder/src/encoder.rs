@@ -4,42 +4,31 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use model_files::{Model as ModelFiles, SentenceModel, Settings, StaticModel as StaticFiles};
+use model_files::Settings;
 use models::{DenseModel, Dtype, Level, ModelError, StaticModel};
 
 use crate::error::EncodeError;
 use crate::limits::{at_least_one, check_max_seq_length, zeros};
-use crate::model::Model;
+use crate::model::{Model, Parts};
 use crate::options::{DtypeChoice, EncodeOptions, LoadOptions};
 use crate::plan::{Plan, TOKEN_BUDGET};
 use crate::run::{Call, Watch};
 use crate::stages::{Embed, Hidden, TokenIds, Tokenise, Tokens};
 use crate::static_texts::{self, StaticCall};
-use crate::text_tokenizer::{TableSize, TextTokenizer};
 use crate::thread_pool;
-
-/// What a loaded model consists of.
-pub(crate) struct Parts {
-    pub(crate) model: Model,
-    pub(crate) tokenizer: Arc<TextTokenizer>,
-    settings: Settings,
-    /// 0 for a static embedding, which has no positions.
-    max_position_embeddings: usize,
-}
 
 /// A loaded embedding model.
 ///
 /// Any number of threads may call any method at the same time.
 pub struct Encoder {
-    pub(crate) parts: Arc<Parts>,
+    pub(crate) parts: Parts,
     threads: usize,
-    dtype: Dtype,
     /// `usize::MAX` for a static embedding, whose texts are never cut here.
     max_seq_length: AtomicUsize,
 }
 
 impl Encoder {
-    /// Loads a model folder in sentence-transformers or plain transformers layout.
+    /// Loads a model folder in sentence-transformers, plain transformers or model2vec layout.
     ///
     /// # Errors
     /// [`EncodeError::File`] for a folder that is missing, malformed or not supported, [`EncodeError::Argument`] and
@@ -51,36 +40,9 @@ impl Encoder {
             DtypeChoice::Fixed(dtype) => dtype,
             DtypeChoice::Automatic => Dtype::automatic(Level::selected().map_err(ModelError::from)?),
         };
-        match model_files::open(folder)? {
-            ModelFiles::Sentence(files) => pool.install(|| Self::load_transformer(files, threads, dtype)),
-            ModelFiles::Static(files) => pool.install(|| Self::load_static(files, threads)),
-        }
-    }
-
-    fn load_static(files: StaticFiles, threads: usize) -> Result<Self, EncodeError> {
-        let embedding = &files.embedding;
-        let from = format!("from {:?} of the weights", embedding.tokens_from);
-        let table = TableSize { rows: embedding.tokens, from: &from };
-        let tokenizer = Arc::new(TextTokenizer::of_static_embedding(&embedding.tokenizer, table)?);
-        let model = Model::Static(Arc::new(StaticModel::load(&files)?));
-        let parts = Arc::new(Parts { model, tokenizer, settings: files.settings, max_position_embeddings: 0 });
-        // There is no product whose numbers a dtype could choose: vectors are added in float32.
-        Ok(Self { parts, threads, dtype: Dtype::Float32, max_seq_length: AtomicUsize::new(usize::MAX) })
-    }
-
-    fn load_transformer(mut files: SentenceModel, threads: usize, dtype: Dtype) -> Result<Self, EncodeError> {
-        let config = &files.transformer.config;
-        let (vocab_size, max_position_embeddings) = (config.vocab_size, config.max_position_embeddings);
-        let tokenizer = TextTokenizer::new(&files.transformer.tokenizer, vocab_size)?;
-        let max_seq_length = files.transformer.max_seq_length;
-        check_max_seq_length(max_seq_length, &tokenizer, max_position_embeddings)?;
-        // The files of the tokenizer are not needed any more, and some are larger than a small model.
-        files.transformer.tokenizer.tokenizer_json = None;
-        files.transformer.tokenizer.vocab_txt = None;
-        let model = Model::load(dtype, &files)?;
-        let (settings, tokenizer) = (files.settings, Arc::new(tokenizer));
-        let parts = Arc::new(Parts { model, tokenizer, settings, max_position_embeddings });
-        Ok(Self { parts, threads, dtype, max_seq_length: AtomicUsize::new(max_seq_length) })
+        let parts = Parts::load(dtype, model_files::open(folder)?, &pool)?;
+        let max_seq_length = AtomicUsize::new(parts.limits.map_or(usize::MAX, |limits| limits.max_seq_length));
+        Ok(Self { parts, threads, max_seq_length })
     }
 
     /// Turns texts into rows: `[texts.len(), output_dimension]`, row-major float32, in the order of the texts.
@@ -104,28 +66,33 @@ impl Encoder {
     ) -> Result<Vec<f32>, EncodeError> {
         at_least_one("batch_size", options.batch_size)?;
         at_least_one("truncate_dim", options.truncate_dim.unwrap_or(1))?;
-        let prompt = options.prompt.as_deref().unwrap_or_default();
-        let dimension = self.output_dimension(options.truncate_dim);
         let mut call = Call::new(thread_pool::pool(self.threads)?, watch);
-        if let Model::Static(model) = &self.parts.model {
-            let (model, tokenizer) = (Arc::clone(model), Arc::clone(&self.parts.tokenizer));
-            let (prompt, normalize) = (prompt.to_owned(), options.normalize);
-            let mut rows = zeros(texts.len(), dimension)?;
-            let job = StaticCall { model, tokenizer, texts, prompt, dimension, normalize };
-            return static_texts::encode(&mut call, job, &mut rows).map(|()| rows);
+        match &self.parts.model {
+            Model::Dense(model) => self.encode_dense(model, &mut call, texts, options),
+            Model::Static(model) => self.encode_static(model, &mut call, texts, options),
+            Model::Sparse(_) => Err(EncodeError::Family { expected: "dense", found: "sparse" }),
         }
-        let model = self.parts.model.dense()?;
-        let max_seq_length = self.length_limit();
+    }
+
+    fn encode_dense(
+        &self,
+        model: &Arc<DenseModel>,
+        call: &mut Call<'_, '_>,
+        texts: Vec<String>,
+        options: &EncodeOptions,
+    ) -> Result<Vec<f32>, EncodeError> {
+        let dimension = self.output_dimension(options.truncate_dim);
         let mut rows = zeros(texts.len(), dimension)?;
+        let (prompt, max_seq_length) = (options.prompt.as_deref().unwrap_or_default(), self.length_limit());
         let excluded_prompt_tokens = if model.excludes_prompt() {
             let count = self.parts.tokenizer.prompt_tokens(prompt, max_seq_length);
             count.map_err(|message| EncodeError::Prompt { message })?
         } else {
             0
         };
-        let tokens = self.tokens(&mut call, texts, prompt, max_seq_length, options.batch_size)?;
+        let tokens = self.tokens(call, texts, prompt, max_seq_length, options.batch_size)?;
         let stage = Arc::new(Embed {
-            parts: Arc::clone(&self.parts),
+            model: Arc::clone(model),
             tokens,
             excluded_prompt_tokens,
             dimension,
@@ -143,6 +110,22 @@ impl Encoder {
         Ok(rows)
     }
 
+    fn encode_static(
+        &self,
+        model: &Arc<StaticModel>,
+        call: &mut Call<'_, '_>,
+        texts: Vec<String>,
+        options: &EncodeOptions,
+    ) -> Result<Vec<f32>, EncodeError> {
+        let dimension = self.output_dimension(options.truncate_dim);
+        let mut rows = zeros(texts.len(), dimension)?;
+        let (model, tokenizer) = (Arc::clone(model), Arc::clone(&self.parts.tokenizer));
+        let (prompt, normalize) = (options.prompt.clone().unwrap_or_default(), options.normalize);
+        let job = StaticCall { model, tokenizer, texts, prompt, dimension, normalize };
+        static_texts::encode(call, job, &mut rows)?;
+        Ok(rows)
+    }
+
     /// The model's token vectors, special tokens included: for each text `[tokens, hidden_size]`, row-major float32, in
     /// the order of the texts. Pooling and everything after it, `normalize` and `truncate_dim`, do not apply.
     ///
@@ -154,13 +137,13 @@ impl Encoder {
         options: &EncodeOptions,
         watch: &mut Watch<'_>,
     ) -> Result<Vec<Vec<f32>>, EncodeError> {
-        self.parts.model.dense()?;
+        let model = self.parts.model.of_token_vectors()?;
         at_least_one("batch_size", options.batch_size)?;
         let prompt = options.prompt.as_deref().unwrap_or_default();
         let mut vectors = vec![Vec::new(); texts.len()];
         let mut call = Call::new(thread_pool::pool(self.threads)?, watch);
         let tokens = self.tokens(&mut call, texts, prompt, self.length_limit(), options.batch_size)?;
-        let stage = Arc::new(Hidden { parts: Arc::clone(&self.parts), tokens });
+        let stage = Arc::new(Hidden { model: Arc::clone(model), tokens });
         call.run(&stage, |call, batch, output: Vec<Vec<f32>>| {
             let texts = stage.tokens.plan.texts(batch);
             for (&text, of_text) in texts.iter().zip(output) {
@@ -207,17 +190,17 @@ impl Encoder {
         self.parts.model.sparse().is_ok()
     }
 
-    /// Width of the token vectors of [`Encoder::token_embeddings`]; 0 for a model that gives none.
+    /// Width of the token vectors of [`Encoder::token_embeddings`]; `None` for a model that gives none.
     #[must_use]
-    pub fn hidden_size(&self) -> usize {
-        self.parts.model.dense().map_or(0, DenseModel::hidden_size)
+    pub fn hidden_size(&self) -> Option<usize> {
+        self.parts.model.of_token_vectors().ok().map(|model| model.hidden_size())
     }
 
     /// Most tokens of a text, special tokens included; what is longer is cut at the end. `None` for a static embedding,
     /// whose texts count whole unless its tokenizer itself cuts them.
     #[must_use]
     pub fn max_seq_length(&self) -> Option<usize> {
-        Some(self.length_limit()).filter(|limit| *limit != usize::MAX)
+        self.parts.limits.map(|_| self.length_limit())
     }
 
     pub(crate) fn length_limit(&self) -> usize {
@@ -230,11 +213,14 @@ impl Encoder {
     /// [`EncodeError::Argument`] unless it leaves room for the special tokens and is at most the model's number of
     /// positions; always for a static embedding, as in the reference.
     pub fn set_max_seq_length(&self, max_seq_length: usize) -> Result<(), EncodeError> {
-        if matches!(self.parts.model, Model::Static(_)) {
-            let expected = "none for a static embedding, whose texts count whole".to_owned();
-            return Err(EncodeError::Argument { name: "max_seq_length", expected, found: max_seq_length });
-        }
-        check_max_seq_length(max_seq_length, &self.parts.tokenizer, self.parts.max_position_embeddings)?;
+        let Some(limits) = self.parts.limits else {
+            return Err(EncodeError::Argument {
+                name: "max_seq_length",
+                expected: "none for a static embedding, whose texts count whole".to_owned(),
+                found: max_seq_length,
+            });
+        };
+        check_max_seq_length(max_seq_length, &self.parts.tokenizer, limits.max_position_embeddings)?;
         self.max_seq_length.store(max_seq_length, Ordering::Relaxed);
         Ok(())
     }
@@ -251,10 +237,10 @@ impl Encoder {
         self.threads
     }
 
-    /// The numbers of the layers' products.
+    /// The numbers of the layers' products. A static embedding has none: it takes any dtype and is float32.
     #[must_use]
     pub fn dtype(&self) -> Dtype {
-        self.dtype
+        self.parts.dtype
     }
 
     pub(crate) fn tokens(

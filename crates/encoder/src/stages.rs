@@ -3,9 +3,8 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use models::{Cancel, RaggedBatch};
+use models::{Cancel, DenseModel, RaggedBatch};
 
-use crate::encoder::Parts;
 use crate::error::EncodeError;
 use crate::plan::Plan;
 use crate::rows;
@@ -130,7 +129,7 @@ impl Tokens {
 
 /// Token ids to finished rows, `[texts of the batch, dimension]`.
 pub(crate) struct Embed {
-    pub(crate) parts: Arc<Parts>,
+    pub(crate) model: Arc<DenseModel>,
     pub(crate) tokens: Tokens,
     pub(crate) excluded_prompt_tokens: usize,
     pub(crate) dimension: usize,
@@ -149,7 +148,7 @@ impl Stage for Embed {
     }
 
     fn work(&self, task: usize, cancel: &Cancel) -> Result<Vec<f32>, EncodeError> {
-        let model = self.parts.model.dense()?;
+        let model = &self.model;
         let rows = model.embed(&self.tokens.batch(task)?, self.excluded_prompt_tokens, cancel)?;
         rows::check_finite(rows.chunks_exact(model.dimension().max(1)), self.tokens.plan.texts(task))?;
         // In the reference's order: modules, truncation, normalisation.
@@ -163,7 +162,7 @@ impl Stage for Embed {
 
 /// Token ids to token vectors: for each text of the batch `[tokens, hidden_size]`.
 pub(crate) struct Hidden {
-    pub(crate) parts: Arc<Parts>,
+    pub(crate) model: Arc<DenseModel>,
     pub(crate) tokens: Tokens,
 }
 
@@ -179,7 +178,7 @@ impl Stage for Hidden {
     }
 
     fn work(&self, task: usize, cancel: &Cancel) -> Result<Vec<Vec<f32>>, EncodeError> {
-        let model = self.parts.model.dense()?;
+        let model = &self.model;
         let width = model.hidden_size();
         let vectors = model.hidden(&self.tokens.batch(task)?, cancel)?;
         let texts = self.tokens.plan.texts(task);

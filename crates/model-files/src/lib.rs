@@ -1,7 +1,7 @@
 //! An untrusted model folder, read into a typed and checked description.
 //!
-//! [`open`] reads the folder of a sentence-transformers model, BERT or static, or a plain folder of transformers or
-//! model2vec, and promises:
+//! [`open`] reads the folder of a sentence-transformers model, BERT (dense or SPLADE) or static, or a plain folder of
+//! transformers or model2vec, and promises:
 //!
 //! 1. Nothing in the folder is ever executed: weights are read from safetensors files only, code files are never read.
 //! 2. Nothing outside the folder is read. The one exception are the links of the Hugging Face hub's cache, from
@@ -51,7 +51,7 @@ pub use activation::Activation;
 pub use bert_config::BertConfig;
 pub use dense::Dense;
 pub use error::ModelFileError;
-pub use model::{Model, Module, SentenceModel, StaticModel, open};
+pub use model::{Model, Module, SentenceModel, SpladeModel, StaticModel, open};
 pub use pooling::{Pooling, PoolingMode};
 pub use settings::{Settings, Similarity};
 pub use splade_pooling::{SpladePooling, SpladeStrategy};

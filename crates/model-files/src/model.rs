@@ -13,21 +13,23 @@ use crate::splade_pooling::SpladePooling;
 use crate::static_embedding::{self, StaticEmbedding};
 use crate::transformer::{Task, Transformer};
 
-/// What a model folder holds.
+/// What a model folder holds: one of the families.
 #[derive(Debug)]
 pub enum Model {
-    /// A BERT encoder with pooling, dense or sparse.
+    /// A BERT encoder with pooling.
     Sentence(SentenceModel),
     /// A table of token vectors that are averaged.
     Static(StaticModel),
+    /// A BERT encoder with its masked-language-model head and SPLADE pooling.
+    Splade(SpladeModel),
 }
 
-/// A sentence embedding model: a BERT encoder, then pooling and further modules (dense), or SPLADE pooling (sparse).
+/// A dense sentence embedding model: a BERT encoder, then pooling, then further modules.
 #[derive(Debug)]
 pub struct SentenceModel {
     /// The encoder.
     pub transformer: Transformer,
-    /// What follows it, in order: one [`Module::Pooling`] and then others, or one [`Module::Splade`] alone.
+    /// What follows it, in order; the first is always [`Module::Pooling`], and the only one.
     pub modules: Vec<Module>,
     /// Prompts, similarity and truncation.
     pub settings: Settings,
@@ -44,13 +46,22 @@ pub struct StaticModel {
     pub settings: Settings,
 }
 
+/// A sparse sentence embedding model: one weight for each term of the vocabulary.
+#[derive(Debug)]
+pub struct SpladeModel {
+    /// The encoder. The masked-language-model head is among its weights.
+    pub transformer: Transformer,
+    /// How the head's logits become one vector a text.
+    pub pooling: SpladePooling,
+    /// Prompts, similarity and the limit of active dimensions.
+    pub settings: Settings,
+}
+
 /// A step after the encoder or the static embedding.
 #[derive(Debug)]
 pub enum Module {
     /// Token vectors to one vector.
     Pooling(Pooling),
-    /// Token vectors to one sparse vector, through the masked-language-model head that is among the transformer's weights.
-    Splade(SpladePooling),
     /// A linear map with an activation.
     Dense(Dense),
     /// Division by the Euclidean norm, or by 1e-12 if that is larger.
@@ -68,31 +79,40 @@ pub fn open(root: &Path) -> Result<Model, ModelFileError> {
     let folder = Folder::open(root)?;
     let settings_path = folder.path(Path::new(SETTINGS_FILE));
     let settings_json = folder.read_json(Path::new(SETTINGS_FILE))?;
-    let settings_fields = settings_json.as_ref().map(|json| Fields::of_file(&settings_path, json)).transpose()?;
-    if let Some(fields) = &settings_fields {
+    let fields = settings_json.as_ref().map(|json| Fields::of_file(&settings_path, json)).transpose()?;
+    if let Some(fields) = &fields {
         check_model_type(fields)?;
     }
     let Some(entries) = modules::read(&folder)? else {
         return open_plain(&folder);
     };
-    let task = task(&entries);
-    if let Some(fields) = settings_fields.as_ref().filter(|_| task == Task::TokenVectors) {
+    let settings = |similarity: Similarity| match &fields {
+        Some(fields) => Settings::from_fields(fields, similarity),
+        None => Ok(Settings { similarity, ..Settings::default() }),
+    };
+    // `modules::read` checked the order, so the first two say which family it is.
+    let inside = entries.first().map_or_else(|| Path::new(""), |entry| entry.folder.as_path());
+    let is = |index: usize, kind: ModuleKind| entries.get(index).filter(|entry| entry.kind == kind);
+    if let Some(pooling) = is(1, ModuleKind::SpladePooling) {
+        let settings = settings(Similarity::Dot)?;
+        let is_named = is(0, ModuleKind::MlmTransformer).is_some();
+        let task = if is_named { Task::MlmTransformer } else { Task::Logits };
+        let transformer = Transformer::read(&folder, inside, task)?;
+        let pooling = SpladePooling::read(&folder, &pooling.folder, transformer.config.vocab_size)?;
+        return Ok(Model::Splade(SpladeModel { transformer, pooling, settings }));
+    }
+    if let Some(fields) = &fields {
         check_is_dense(fields)?;
     }
-    let similarity = if task == Task::TokenVectors { Similarity::Cosine } else { Similarity::Dot };
-    let settings = settings_fields.as_ref().map(|fields| Settings::from_fields(fields, similarity)).transpose()?;
-    let settings = settings.unwrap_or_else(|| Settings { similarity, ..Settings::default() });
-    let inside = entries.first().map_or_else(|| Path::new(""), |entry| entry.folder.as_path());
-    if entries.first().is_some_and(|entry| entry.kind == ModuleKind::StaticEmbedding) {
+    let settings = settings(Similarity::Cosine)?;
+    let others = entries.get(1..).unwrap_or_default();
+    if is(0, ModuleKind::StaticEmbedding).is_some() {
         let embedding = StaticEmbedding::read(&folder, inside)?;
-        let first = Width { size: embedding.dimension, from: embedding.weights.source() };
-        // No module that may follow it asks for the terms of a vocabulary.
-        let modules = read_modules(&folder, first, 0, &entries)?;
+        let modules = read_modules(&folder, others, embedding.dimension, embedding.weights.source())?;
         return Ok(Model::Static(StaticModel { embedding, modules, settings }));
     }
-    let transformer = Transformer::read(&folder, inside, task)?;
-    let first = Width { size: transformer.config.hidden_size, from: &transformer.config.file };
-    let modules = read_modules(&folder, first, transformer.config.vocab_size, &entries)?;
+    let transformer = Transformer::read(&folder, inside, Task::TokenVectors)?;
+    let modules = read_modules(&folder, others, transformer.config.hidden_size, &transformer.config.file)?;
     Ok(Model::Sentence(SentenceModel { transformer, modules, settings }))
 }
 
@@ -110,33 +130,22 @@ fn open_plain(folder: &Folder) -> Result<Model, ModelFileError> {
     Ok(Model::Sentence(SentenceModel { transformer, modules, settings }))
 }
 
-/// What the modules ask of the transformer; `modules::read` checked their order.
-fn task(entries: &[ModuleEntry]) -> Task {
-    match entries {
-        [first, ..] if first.kind == ModuleKind::MlmTransformer => Task::MlmTransformer,
-        [_, second, ..] if second.kind == ModuleKind::SpladePooling => Task::Logits,
-        _ => Task::TokenVectors,
-    }
-}
-
-/// Reads the modules after the first and follows the width of the vector through them; `vocab_size` is the number of terms
-/// that SPLADE pooling gives weights of.
+/// Reads the modules after the first and follows the width of the vector through them, from `width`, which stands in `from`.
 fn read_modules(
     folder: &Folder,
-    first: Width<'_>,
-    vocab_size: usize,
     entries: &[ModuleEntry],
+    mut width: usize,
+    from: &Path,
 ) -> Result<Vec<Module>, ModelFileError> {
     let mut modules = Vec::new();
-    let (mut width, mut from) = (first.size, first.from.to_path_buf());
+    let mut from = from.to_path_buf();
     for entry in entries {
         match entry.kind {
-            // The first entry, and only that: `modules::read` checked the order.
-            ModuleKind::Transformer | ModuleKind::MlmTransformer | ModuleKind::StaticEmbedding => {}
-            ModuleKind::SpladePooling => {
-                let pooling = SpladePooling::read(folder, &entry.folder, vocab_size)?;
-                modules.push(Module::Splade(pooling));
-            }
+            // Not here: `modules::read` checked the order.
+            ModuleKind::Transformer
+            | ModuleKind::MlmTransformer
+            | ModuleKind::SpladePooling
+            | ModuleKind::StaticEmbedding => {}
             ModuleKind::Pooling => {
                 let pooling = Pooling::read(folder, &entry.folder, width)?;
                 width = width.saturating_mul(pooling.modes.len());
@@ -165,10 +174,9 @@ fn read_modules(
 }
 
 /// The width of the vectors that `modules` give from vectors of `width`.
-fn dimension_after(modules: &[Module], width: usize, vocab_size: usize) -> usize {
+fn dimension_after(modules: &[Module], width: usize) -> usize {
     modules.iter().fold(width, |width, module| match module {
         Module::Pooling(pooling) => width.saturating_mul(pooling.modes.len()),
-        Module::Splade(_) => vocab_size,
         Module::Dense(dense) => dense.out_features,
         Module::Normalize => width,
     })
@@ -181,6 +189,7 @@ impl Model {
         match self {
             Self::Sentence(model) => model.dimension(),
             Self::Static(model) => model.dimension(),
+            Self::Splade(model) => model.dimension(),
         }
     }
 }
@@ -189,8 +198,7 @@ impl SentenceModel {
     /// The width of the vectors that the modules give, before any truncation.
     #[must_use]
     pub fn dimension(&self) -> usize {
-        let config = &self.transformer.config;
-        dimension_after(&self.modules, config.hidden_size, config.vocab_size)
+        dimension_after(&self.modules, self.transformer.config.hidden_size)
     }
 }
 
@@ -198,6 +206,14 @@ impl StaticModel {
     /// The width of the vectors that the modules give, before any truncation.
     #[must_use]
     pub fn dimension(&self) -> usize {
-        dimension_after(&self.modules, self.embedding.dimension, 0)
+        dimension_after(&self.modules, self.embedding.dimension)
+    }
+}
+
+impl SpladeModel {
+    /// The width of the vectors: the size of the vocabulary.
+    #[must_use]
+    pub fn dimension(&self) -> usize {
+        self.transformer.config.vocab_size
     }
 }

@@ -32,7 +32,7 @@ pub(crate) enum ModuleKind {
 }
 
 /// The modules in the order of the file, checked to be a transformer with its pooling or a static embedding, then Dense and
-/// Normalize modules, or a transformer and SPLADE pooling; `None` if there is no such file, which makes the folder a plain
+/// Normalize modules, or a transformer and SPLADE pooling alone; `None` if there is no such file, which makes the folder a plain
 /// transformers or model2vec one.
 pub(crate) fn read(folder: &Folder) -> Result<Option<Vec<ModuleEntry>>, ModelFileError> {
     let relative = Path::new(MODULES_FILE);
@@ -95,7 +95,7 @@ fn kind(class: &str) -> Option<ModuleKind> {
 fn check_order(file: &Path, modules: &[ModuleEntry], items: &[Json]) -> Result<(), ModelFileError> {
     use ModuleKind::{Dense, MlmTransformer, Normalize, Pooling, SpladePooling, StaticEmbedding, Transformer};
     let kind = |index: usize| modules.get(index).map(|module| module.kind);
-    // A static embedding gives one vector a text and needs no pooling.
+    // The modules that there must be: a static embedding gives one vector a text and needs no pooling.
     let required = if kind(0) == Some(StaticEmbedding) { 1 } else { 2 };
     for index in 0..modules.len().max(required) {
         let follows = matches!(kind(index), Some(Dense | Normalize));

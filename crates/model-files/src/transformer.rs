@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::bert_config::BertConfig;
 use crate::error::ModelFileError;
 use crate::folder::Folder;
-use crate::json::{Fields, Json};
+use crate::json::{Fields, Json, quote};
 use crate::tokenizer::TokenizerFiles;
 use crate::weights::Weights;
 
@@ -62,6 +62,10 @@ impl Transformer {
     /// Reads the module in `inside`, a folder relative to the model folder.
     pub(crate) fn read(folder: &Folder, inside: &Path, task: Task) -> Result<Self, ModelFileError> {
         let (config, tokenizer_class) = BertConfig::read(folder, inside)?;
+        if config.projections.is_some() && matches!(task, Task::Logits | Task::MlmTransformer) {
+            let what = "a SPLADE model over BertHash";
+            return Err(ModelFileError::unsupported(&config.file, "model_type", what, quote("bert_hash")));
+        }
         let module_file = if task == Task::Plain { None } else { find_module_file(folder, inside)? };
         let settings = match &module_file {
             Some((file, json)) => {

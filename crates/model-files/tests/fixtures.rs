@@ -10,7 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use model_files::{
-    Activation, Model, Module, PoolingMode, SentenceModel, Settings, StaticModel, StaticTable, TensorSpec, open,
+    Activation, Model, Module, PoolingMode, Settings, StaticModel, StaticTable, TensorSpec, Transformer, open,
 };
 use sample::{bert_specs, sentence};
 use serde_json::Value;
@@ -33,9 +33,11 @@ fn names(fixtures: &Path) -> Vec<String> {
 }
 
 fn opens(name: &str) -> bool {
-    (name.starts_with("bert-") && !name.starts_with("bert-hash"))
-        || name.starts_with("matryoshka")
-        || name.starts_with("splade")
+    is_bert(name) || is_bert_hash(name) || is_static(name)
+}
+
+fn is_bert(name: &str) -> bool {
+    (name.starts_with("bert-") && !is_bert_hash(name)) || name.starts_with("matryoshka") || name.starts_with("splade")
 }
 
 fn is_bert_hash(name: &str) -> bool {
@@ -51,6 +53,7 @@ fn check_settings(name: &str, settings: &Settings, dimension: usize, golden: &Va
     assert_eq!(Some(settings.similarity.as_str()), golden["similarity_fn_name"].as_str(), "{name}");
     assert_eq!(settings.default_prompt_name.as_deref(), golden["default_prompt_name"].as_str(), "{name}");
     assert_eq!(settings.truncate_dim.map(|dim| dim as u64), golden["truncate_dim"].as_u64(), "{name}");
+    assert_eq!(settings.max_active_dims.map(|dims| dims as u64), golden["max_active_dims"].as_u64(), "{name}");
     let expected = golden["prompts"].as_object().expect("prompts");
     assert_eq!(settings.prompts.len(), expected.len(), "{name}");
     for (prompt, text) in &settings.prompts {
@@ -65,30 +68,30 @@ fn golden(fixtures: &Path, name: &str) -> Value {
     serde_json::from_str(&text).expect("JSON")
 }
 
-fn specs(model: &SentenceModel) -> Vec<TensorSpec> {
-    let config = &model.transformer.config;
+fn specs(transformer: &Transformer) -> Vec<TensorSpec> {
+    let config = &transformer.config;
     let rows = [config.vocab_size, config.max_position_embeddings, config.type_vocab_size];
     bert_specs(config.hidden_size, config.intermediate_size, config.num_hidden_layers, rows)
 }
 
 #[test]
-fn every_fixture_opens_as_its_golden_says() {
+fn every_bert_fixture_opens_as_its_golden_says() {
     let Some(fixtures) = fixtures() else { return };
     let mut opened = 0;
-    for name in names(&fixtures).iter().filter(|name| opens(name)) {
+    for name in names(&fixtures).iter().filter(|name| is_bert(name)) {
         let model = open(&fixtures.join("models").join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
-        let model = sentence(model);
         let golden = golden(&fixtures, name);
-        assert_eq!(Some(model.transformer.max_seq_length as u64), golden["max_seq_length"].as_u64(), "{name}");
-        assert_eq!(
-            model.settings.max_active_dims.map(|dims| dims as u64),
-            golden["max_active_dims"].as_u64(),
-            "{name}"
-        );
-        check_settings(name, &model.settings, model.dimension(), &golden);
+        let dimension = model.dimension();
+        let (transformer, settings) = match model {
+            Model::Sentence(model) if !name.starts_with("splade") => (model.transformer, model.settings),
+            Model::Splade(model) if name.starts_with("splade") => (model.transformer, model.settings),
+            other => panic!("{name}: {other:?}"),
+        };
+        assert_eq!(Some(transformer.max_seq_length as u64), golden["max_seq_length"].as_u64(), "{name}");
+        check_settings(name, &settings, dimension, &golden);
 
-        let specs = specs(&model);
-        let selected = model.transformer.weights.select(&["", "bert."], &specs);
+        let specs = specs(&transformer);
+        let selected = transformer.weights.select(&["", "bert."], &specs);
         let selected = selected.unwrap_or_else(|error| panic!("{name}: {error}"));
         for spec in &specs {
             let values = selected.read(&spec.name).unwrap_or_else(|error| panic!("{name}: {error}"));
@@ -119,7 +122,7 @@ fn every_static_fixture_opens_as_its_golden_says() {
     let model = |name: &str| -> StaticModel {
         match open(&fixtures.join("models").join(name)).expect(name) {
             Model::Static(model) => model,
-            Model::Sentence(model) => panic!("{name}: {model:?}"),
+            other => panic!("{name}: {other:?}"),
         }
     };
     let names: Vec<String> = names(&fixtures).into_iter().filter(|name| is_static(name)).collect();
@@ -194,7 +197,7 @@ fn modules_tokenizer_flags_and_prefixes_are_those_of_the_folders() {
 
     for (name, prefix) in [("bert-prefixed", "bert."), ("bert-gamma-beta", "bert."), ("bert-sharded", "")] {
         let model = model(name);
-        let specs = specs(&model);
+        let specs = specs(&model.transformer);
         assert_eq!(model.transformer.weights.select(&["", "bert."], &specs).expect(name).prefix(), prefix);
     }
     assert!((model("bert-cased-short").transformer.config.layer_norm_eps - 1e-3).abs() < 1e-9);
@@ -215,14 +218,14 @@ fn modules_tokenizer_flags_and_prefixes_are_those_of_the_folders() {
 fn other_models_are_refused_by_what_they_are() {
     let Some(fixtures) = fixtures() else { return };
     let mut refused = 0;
-    for name in names(&fixtures).iter().filter(|name| !opens(name) && !is_bert_hash(name) && !is_static(name)) {
+    for name in names(&fixtures).iter().filter(|name| !opens(name)) {
         let root = fixtures.join("models").join(name);
         let error = match open(&root) {
             Err(error) => error,
             // These two are BERT folders in themselves; their tensors are asked for by the model.
             Ok(model) if name == "refuse-missing-tensor" || name == "refuse-shape" => {
                 let model = sentence(model);
-                model.transformer.weights.select(&["", "bert."], &specs(&model)).expect_err(name)
+                model.transformer.weights.select(&["", "bert."], &specs(&model.transformer)).expect_err(name)
             }
             Ok(_) => panic!("{name} was not refused"),
         };

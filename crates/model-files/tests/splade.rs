@@ -4,7 +4,7 @@
 
 mod sample;
 
-use model_files::{Module, Similarity, SpladePooling, SpladeStrategy};
+use model_files::{Model, Similarity, SpladeModel, SpladePooling, SpladeStrategy, open};
 use sample::Sample;
 use serde_json::{Value, json};
 
@@ -42,6 +42,13 @@ fn old() -> Sample {
     sample
 }
 
+fn opened(sample: &Sample) -> SpladeModel {
+    match open(sample.root()).expect("a model") {
+        Model::Splade(model) => model,
+        other => panic!("expected a SPLADE model, found {other:?}"),
+    }
+}
+
 fn with(file: &str, field: &str, value: Value) -> String {
     let sample = current();
     sample.set(file, field, value);
@@ -51,9 +58,8 @@ fn with(file: &str, field: &str, value: Value) -> String {
 #[test]
 fn both_layouts_open() {
     for sample in [current(), old()] {
-        let model = sample.open().expect("a SPLADE model");
-        let [Module::Splade(pooling)] = model.modules.as_slice() else { panic!("{:?}", model.modules) };
-        assert_eq!(*pooling, SpladePooling { strategy: SpladeStrategy::Max, twice: false });
+        let model = opened(&sample);
+        assert_eq!(model.pooling, SpladePooling { strategy: SpladeStrategy::Max, twice: false });
         assert_eq!(model.dimension(), 6);
         assert_eq!(model.settings.similarity, Similarity::Dot, "where none is named");
         assert_eq!(model.settings.max_active_dims, None);
@@ -70,15 +76,14 @@ fn settings_are_read() {
     sample.set("config_sentence_transformers.json", "max_active_dims", json!(3));
     sample.set("config_sentence_transformers.json", "similarity_fn_name", json!("cosine"));
     sample.set("config.json", "tie_word_embeddings", json!(false));
-    let model = sample.open().expect("a SPLADE model");
-    let [Module::Splade(pooling)] = model.modules.as_slice() else { panic!("{:?}", model.modules) };
-    assert_eq!(*pooling, SpladePooling { strategy: SpladeStrategy::Sum, twice: true });
+    let model = opened(&sample);
+    assert_eq!(model.pooling, SpladePooling { strategy: SpladeStrategy::Sum, twice: true });
     assert_eq!(model.settings.max_active_dims, Some(3));
     assert_eq!(model.settings.similarity, Similarity::Cosine);
     assert!(!model.transformer.config.tie_word_embeddings);
     // The kind of model is what the modules say; old files do not name it.
     sample.remove("config_sentence_transformers.json");
-    assert_eq!(sample.open().expect("no settings").settings.similarity, Similarity::Dot);
+    assert_eq!(opened(&sample).settings.similarity, Similarity::Dot);
 }
 
 #[test]
@@ -137,6 +142,18 @@ fn the_transformer_must_give_logits() {
 }
 
 #[test]
+fn a_head_without_a_word_table_of_its_width() {
+    let sample = current();
+    sample.set("config.json", "model_type", json!("bert_hash"));
+    sample.set("config.json", "architectures", json!(["BertHashForMaskedLM"]));
+    sample.set("config.json", "projections", json!(3));
+    assert_eq!(
+        sample.message(),
+        "ROOT/config.json: model_type: a SPLADE model over BertHash is not supported: \"bert_hash\""
+    );
+}
+
+#[test]
 fn modules_in_another_order() {
     let message = |classes: &[&str]| {
         let sample = current();
@@ -155,7 +172,17 @@ fn modules_in_another_order() {
     );
     assert_eq!(
         message(&[CURRENT[1]]),
-        format!("ROOT/modules.json: [0].type: expected a Transformer module first, found {:?}", CURRENT[1])
+        format!(
+            "ROOT/modules.json: [0].type: expected a Transformer or StaticEmbedding module first, found {:?}",
+            CURRENT[1]
+        )
+    );
+    assert_eq!(
+        message(&["sentence_transformers.models.StaticEmbedding", CURRENT[1]]),
+        format!(
+            "ROOT/modules.json: [1].type: expected a Dense or Normalize module after the StaticEmbedding, found {:?}",
+            CURRENT[1]
+        )
     );
     // Dense modules under the name of a sparse encoder.
     let sample = Sample::new();

@@ -30,7 +30,7 @@ fn folder(tensors: &[TensorBytes], others: &[(&str, &str)]) -> Sample {
 fn opened(sample: &Sample) -> Result<StaticModel, ModelFileError> {
     match open(sample.root())? {
         Model::Static(model) => Ok(model),
-        Model::Sentence(model) => panic!("expected a static model, found {model:?}"),
+        other => panic!("expected a static model, found {other:?}"),
     }
 }
 

@@ -64,8 +64,7 @@ impl Steps {
         let (mut list, mut dimension) = (Vec::new(), width);
         for module in modules {
             match module {
-                // A model of another kind has the second: without a pooling mode it is refused.
-                Module::Pooling(_) | Module::Splade(_) => {}
+                Module::Pooling(_) => {}
                 Module::Dense(dense) => {
                     list.push(load_dense(level, dense)?);
                     dimension = dense.out_features;

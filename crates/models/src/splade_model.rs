@@ -1,6 +1,5 @@
 //! A sparse sentence embedding model: encoder and masked-language-model head.
 
-use model_files::{Module, SentenceModel};
 use ops::{Level, RaggedBatch};
 
 use crate::bert::Bert;
@@ -16,12 +15,11 @@ pub struct SpladeModel {
 }
 
 impl SpladeModel {
-    /// Reads the tensors that `files` describes and packs them for the CPU level in use; `None` if `files` describes a dense
-    /// model.
+    /// Reads the tensors that `files` describes and packs them for the CPU level in use.
     ///
     /// # Errors
     /// A tensor is missing or malformed, or `CORTEN_CPU_LEVEL` names no level of this processor.
-    pub fn load(dtype: Dtype, files: &SentenceModel) -> Result<Option<Self>, ModelError> {
+    pub fn load(dtype: Dtype, files: &model_files::SpladeModel) -> Result<Self, ModelError> {
         Self::load_at(Level::selected()?, dtype, files)
     }
 
@@ -29,13 +27,12 @@ impl SpladeModel {
     ///
     /// # Errors
     /// A tensor is missing or malformed.
-    pub fn load_at(level: Level, dtype: Dtype, files: &SentenceModel) -> Result<Option<Self>, ModelError> {
-        let [Module::Splade(pooling)] = files.modules.as_slice() else { return Ok(None) };
+    pub fn load_at(level: Level, dtype: Dtype, files: &model_files::SpladeModel) -> Result<Self, ModelError> {
         let config = &files.transformer.config;
         // The head first: where it is missing, that is what should be said, and before the encoder is read.
-        let head = MlmHead::load(level, dtype, config, &files.transformer.weights, *pooling)?;
+        let head = MlmHead::load(level, dtype, config, &files.transformer.weights, files.pooling)?;
         let bert = Bert::load(level, dtype, config, &files.transformer.weights)?;
-        Ok(Some(Self { bert, head }))
+        Ok(Self { bert, head })
     }
 
     /// Columns of [`SpladeModel::embed`]'s rows: the size of the vocabulary.

@@ -199,7 +199,7 @@ impl Encoder {
         let texts = texts_in(texts)?;
         let vectors = door::run(py, progress.as_ref(), |watch| self.0.token_embeddings(texts, &options, watch))?;
         finish(py, progress.as_ref(), vectors.len())?;
-        let width = self.0.hidden_size();
+        let width = self.0.hidden_size().unwrap_or_default();
         let to_array = |values: Vec<f32>| Array2::from_shape_vec((values.len() / width.max(1), width), values);
         let arrays: Result<_, _> = vectors.into_iter().map(to_array).collect();
         let arrays: Vec<Array2<f32>> = arrays.map_err(|error| shape_error(&error))?;

@@ -102,7 +102,7 @@ fn a_static_row_has_the_same_bits_whatever_surrounds_it() {
 fn a_static_embedding_has_no_length_limit_and_no_token_vectors() {
     let Some(fixture) = Fixture::open("static") else { return };
     let encoder = fixture.load(2);
-    assert_eq!((encoder.max_seq_length(), encoder.hidden_size()), (None, 0));
+    assert_eq!((encoder.max_seq_length(), encoder.hidden_size()), (None, None));
     let error = encoder.set_max_seq_length(128).unwrap_err().to_string();
     assert_eq!(error, "max_seq_length: expected none for a static embedding, whose texts count whole, found 128");
     let error = encoder.token_embeddings(texts(), &EncodeOptions::default(), &mut go_on).unwrap_err().to_string();

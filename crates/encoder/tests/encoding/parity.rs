@@ -77,6 +77,6 @@ fn token_vectors_agree_with_the_reference() {
         .token_embeddings(chosen, &EncodeOptions::default(), &mut |_| std::ops::ControlFlow::Continue(()))
         .unwrap();
     let (expected, columns) = fixture.floats("token_embeddings.data").unwrap();
-    assert_eq!(columns, encoder.hidden_size());
+    assert_eq!(Some(columns), encoder.hidden_size());
     assert_close(&vectors.concat(), &expected, "token vectors");
 }

@@ -102,7 +102,7 @@ impl Sample {
 pub(crate) fn sentence(model: Model) -> SentenceModel {
     match model {
         Model::Sentence(model) => model,
-        Model::Static(model) => panic!("expected a BERT model, found {model:?}"),
+        other => panic!("expected a dense BERT model, found {other:?}"),
     }
 }
 
