@@ -55,7 +55,7 @@ bench-threads: build ## Time one thread, two threads, two callers, and one core 
 
 .PHONY: bench-sparse
 bench-sparse: build $(SPARSE_PEERS)/ready ## Time SparseIndex beside seismic, scipy, qdrant-edge and txtai (ARGS="--help"; needs ../shared)
-	PYTHONPATH=python $(SPARSE_PEERS)/bin/python benches/sparse/compare.py $(ARGS)
+	PYTHONPATH=python $(SPARSE_PEERS)/bin/python benches/sparse/sparse_compare.py $(ARGS)
 
 .PHONY: quality
 quality: build ## Reproduce the published PubMedQA and SciFact figures (needs ../shared/data)
