@@ -13,10 +13,10 @@ import pytest
 from safetensors.numpy import load_file
 
 import corten
+from parity.test_cpu_levels import LEVELS
 from shared_files import SHARED
 
 STATIC = SHARED / "models" / "static-minilm-256"
-LEVELS = ("scalar", "avx2", "avx512")
 
 pytestmark = pytest.mark.skipif(not STATIC.is_dir(), reason=f"NOT RUN: there is no folder {STATIC}")
 

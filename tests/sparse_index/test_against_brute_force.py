@@ -13,6 +13,7 @@ import pytest
 import scipy.sparse as sp
 
 import corten
+from parity.test_cpu_levels import LEVELS
 from shared_files import REPOSITORY, SHARED
 from sparse_reference import check_hits, check_queries, random_rows
 
@@ -130,7 +131,6 @@ def test_terms_that_are_far_apart() -> None:
         check_hits(hits, near, range(500), query, 15)
 
 
-LEVELS = ("scalar", "avx2", "avx512")
 AT_LEVEL = """
 import sys
 sys.path.insert(0, sys.argv[1])
