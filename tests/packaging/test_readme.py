@@ -33,7 +33,9 @@ def models_of(example: str) -> list[str]:
 
 
 @pytest.fixture
-def stand_ins(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+def stand_ins(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)  # for the files that examples write
+
     def folder(name: str | os.PathLike[str], **_: object) -> Path:
         stand_in = STAND_INS[str(name)]
         if stand_in is None:
