@@ -13,6 +13,11 @@ use crate::rows::{ROWS_PER_TASK, matrix, result};
 /// Below this many multiply-adds a product is not worth a second thread (about 5 microseconds of one).
 const WORTH_SPLITTING: usize = 1 << 19;
 
+/// Values of a weight beyond which a model's weights together fit in no cache, as those of a BERT-base (`[3072, 768]`).
+const LARGE_WEIGHT: usize = 1 << 20;
+/// Rows of one task with such a weight: it is read a third as often as with [`ROWS_PER_TASK`].
+const ROWS_PER_TASK_OF_LARGE_WEIGHTS: usize = 3 * ROWS_PER_TASK;
+
 /// `x * weight^T + bias`, packed at construction for the CPU level in use.
 #[derive(Clone, Debug)]
 pub struct Linear {
@@ -113,8 +118,9 @@ impl Linear {
         let mut output = vec![0.0; rows * width];
         let threads = rayon::current_num_threads();
         if threads == 1 || rows * depth * width < WORTH_SPLITTING || rows > ROWS_PER_TASK * threads / 2 {
-            let inputs = input.par_chunks(ROWS_PER_TASK * depth);
-            let outputs = output.par_chunks_mut(ROWS_PER_TASK * width);
+            let rows_per_task = self.rows_per_task(rows, threads);
+            let inputs = input.par_chunks(rows_per_task * depth);
+            let outputs = output.par_chunks_mut(rows_per_task * width);
             outputs.zip(inputs).enumerate().for_each_init(
                 LinearScratch::default,
                 |scratch, (task, (output, input))| {
@@ -122,7 +128,7 @@ impl Linear {
                         let columns = OutputColumns { values: output, stride: width, first: *column };
                         kernels::linear(packed, bias, activation, input, 0..bias.len(), scratch, columns);
                     }
-                    finish(task * ROWS_PER_TASK * width, output);
+                    finish(task * rows_per_task * width, output);
                 },
             );
         } else {
@@ -130,6 +136,15 @@ impl Linear {
             finish(0, &mut output);
         }
         output
+    }
+
+    /// More rows for a weight that is read from memory again for each task, but no fewer tasks than threads.
+    fn rows_per_task(&self, rows: usize, threads: usize) -> usize {
+        if self.input_features * self.output_features < LARGE_WEIGHT {
+            return ROWS_PER_TASK;
+        }
+        let share = rows.div_ceil(threads).next_multiple_of(ROWS_PER_TASK / 8);
+        share.clamp(ROWS_PER_TASK, ROWS_PER_TASK_OF_LARGE_WEIGHTS)
     }
 
     /// Few rows: each thread reads its own part of the weight once.

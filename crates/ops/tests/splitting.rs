@@ -59,6 +59,21 @@ fn linear_layers_by_rows_and_by_features() {
     }
 }
 
+/// A large weight has other tasks.
+#[test]
+fn linear_layers_of_large_weights() {
+    let (depth, width) = (1024, 1030);
+    let layer =
+        Linear::new(Level::detected(), Format::Float32, &numbers(width * depth, 1), &numbers(width, 2), depth).unwrap();
+    let rows = matrix(700, depth, 3);
+    let together = same_with_any_threads(|| layer.forward(&rows, Activation::Gelu).unwrap());
+    for (start, count) in [(0, 1), (300, 97), (400, 290)] {
+        let part = rows.narrow(0, start, count).unwrap().contiguous().unwrap();
+        let bits = same_with_any_threads(|| layer.forward(&part, Activation::Gelu).unwrap());
+        assert_eq!(bits, together[start * width..(start + count) * width]);
+    }
+}
+
 #[test]
 fn texts_alone_and_together() {
     let level = Level::detected();
