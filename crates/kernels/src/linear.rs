@@ -43,7 +43,7 @@ impl LinearScratch {
                 return;
             }
             TilePanels::Bfloat16(_) => level.run_dots(RoundRows { rows, columns, depth, groups, part: 0 }),
-            TilePanels::Int8 { .. } => level.run_dots(QuantizeRows { rows, columns, depth, groups, ranges }),
+            TilePanels::Int8(_) => level.run_dots(QuantizeRows { rows, columns, depth, groups, ranges }),
         }
         tile_order(groups, tiles, &mut lines[0]);
     }
@@ -111,23 +111,12 @@ pub fn linear(
             let input = groups;
             level.run_dots(Bfloat16Linear(FloatSums { panels, depth, bias, activation, input, features, output }));
         }
-        Panels::Int8 { lines, scales, sums } => {
+        Panels::Int8(panels) => {
             let LinearScratch { groups, ranges, .. } = scratch;
             let (columns, depth) = (depth, depth.div_ceil(4));
             level.run_dots(QuantizeRows { rows: input, columns, depth, groups, ranges });
             let input = groups;
-            level.run_dots(IntegerSums {
-                lines,
-                scales,
-                sums,
-                depth,
-                bias,
-                activation,
-                input,
-                ranges,
-                features,
-                output,
-            });
+            level.run_dots(IntegerSums { panels, depth, bias, activation, input, ranges, features, output });
         }
         Panels::Tiles(panels) => {
             scratch.prepare(level, panels, input, depth);

@@ -42,12 +42,7 @@ pub(crate) enum TilePanels {
     /// Each weight as the sum of three bfloat16, the largest first.
     Float32([Vec<Lane<u32>>; FLOAT32_PARTS]),
     Bfloat16(Vec<Lane<u32>>),
-    /// See [`Panels::Int8`].
-    Int8 {
-        lines: Vec<Lane<u32>>,
-        scales: Vec<Lane>,
-        sums: Vec<Lane<u32>>,
-    },
+    Int8(BytePanels),
 }
 
 impl TilePanels {
@@ -55,7 +50,7 @@ impl TilePanels {
     pub(crate) fn depth(&self, columns: usize) -> usize {
         match self {
             Self::Float32(_) | Self::Bfloat16(_) => columns.div_ceil(2 * TILE),
-            Self::Int8 { .. } => columns.div_ceil(4 * TILE),
+            Self::Int8(_) => columns.div_ceil(4 * TILE),
         }
     }
 }
@@ -65,14 +60,18 @@ impl TilePanels {
 pub(crate) enum Panels {
     Float32(Vec<Lane>),
     Bfloat16(Vec<Lane<u32>>),
-    Int8 {
-        lines: Vec<Lane<u32>>,
-        /// What one unit of each output feature's weights is worth, padded to whole panels.
-        scales: Vec<Lane>,
-        /// The sum of each output feature's packed weights, a signed integer, padded to whole panels.
-        sums: Vec<Lane<u32>>,
-    },
+    Int8(BytePanels),
     Tiles(TilePanels),
+}
+
+/// Weights as bytes, and what turns their sums into numbers.
+#[derive(Clone, Debug)]
+pub(crate) struct BytePanels {
+    pub(crate) lines: Vec<Lane<u32>>,
+    /// What one unit of each output feature's weights is worth, padded to whole panels.
+    pub(crate) scales: Vec<Lane>,
+    /// The sum of each output feature's packed weights, a signed integer, padded to whole panels.
+    pub(crate) sums: Vec<Lane<u32>>,
 }
 
 /// The shape of the panels of one matrix.
@@ -128,14 +127,8 @@ impl PackedMatrix {
             }
             (Format::Bfloat16, false) => Panels::Bfloat16(shape.pack(weight, Lane::ZERO_WORDS, pair)),
             (Format::Bfloat16, true) => Panels::Tiles(TilePanels::Bfloat16(shape.pack(weight, Lane::ZERO_WORDS, pair))),
-            (Format::Int8, tiles) => {
-                let (lines, scales, sums) = shape.pack_int8(weight);
-                if tiles {
-                    Panels::Tiles(TilePanels::Int8 { lines, scales, sums })
-                } else {
-                    Panels::Int8 { lines, scales, sums }
-                }
-            }
+            (Format::Int8, false) => Panels::Int8(shape.pack_int8(weight)),
+            (Format::Int8, true) => Panels::Tiles(TilePanels::Int8(shape.pack_int8(weight))),
         };
         Self { level, panels, panel_vectors, input_features, output_features }
     }
@@ -201,9 +194,9 @@ impl Shape {
         lines
     }
 
-    /// Lines, scales and sums of [`Panels::Int8`]: each output feature's largest weight becomes 127.
+    /// Each output feature's largest weight becomes 127.
     #[expect(clippy::cast_possible_truncation, reason = "rounded to -127..=127")]
-    fn pack_int8(self, weight: &[f32]) -> (Vec<Lane<u32>>, Vec<Lane>, Vec<Lane<u32>>) {
+    fn pack_int8(self, weight: &[f32]) -> BytePanels {
         // Sums stay below 2^31 in size: depth * 255 * 127.
         assert!(self.input_features <= 1 << 16, "at most 65,536 input features");
         let padded = self.output_features.div_ceil(self.panel_vectors * LANES) * self.panel_vectors;
@@ -220,7 +213,7 @@ impl Shape {
             let scale = scales[output / LANES].0[output % LANES];
             u32::from_le_bytes(values.map(|value| quantized(value, scale).cast_unsigned()))
         });
-        (lines, scales, sums)
+        BytePanels { lines, scales, sums }
     }
 }
 

@@ -60,7 +60,7 @@ impl<'a> DecoderInput<'a> {
                 decoder.level.run_dots(RoundRows { rows: hidden, columns, depth, groups: &mut groups, part: 0 });
                 Self(Groups::Bfloat16(groups))
             }
-            Panels::Int8 { .. } | Panels::Tiles(_) => unreachable!("a decoder is packed in panels of floats"),
+            Panels::Int8(_) | Panels::Tiles(_) => unreachable!("a decoder is packed in panels of floats"),
         }
     }
 }
@@ -78,7 +78,8 @@ pub struct TextRows<'a> {
 /// or more; NaN where a logit was not finite.
 ///
 /// `decoder` is `[terms, input_features]`, packed by [`PackedMatrix::pack_panels`] in float32 or bfloat16, and `bias` has one value
-/// a term. A logit is one chain of multiply-adds from the bias, as in [`linear`](crate::linear); so a text's weights depend neither on the texts beside it nor on `terms`.
+/// a term. A logit is one chain of multiply-adds from the bias, as in [`linear`](crate::linear); so a text's weights depend
+/// neither on the texts beside it nor on `terms`.
 pub fn term_weights(
     decoder: &PackedMatrix,
     bias: &[f32],

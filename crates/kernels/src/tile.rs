@@ -1,7 +1,7 @@
 //! The inner product that everything rests on: a few rows times one panel of packed columns.
 
 use crate::lane::{LANES, Lane};
-use crate::product::Product;
+use crate::product::{Group, Groups, Product};
 use crate::simd::Simd;
 
 /// Rows of a matrix that is read in place: `rows[i]` starts at `data[i * stride]`.
@@ -33,13 +33,13 @@ pub(crate) fn multiply<S: Simd, P: Product<S>, const N: usize, const V: usize>(
     let (panel, _) = panel.as_chunks::<V>();
     let rows = rows.get::<N>(first, column, panel.len());
     for (k, weights) in panel.iter().enumerate() {
-        let weights: [P::Weights; V] = weights.each_ref().map(
+        let weights: [Groups<S, P>; V] = weights.each_ref().map(
             #[inline(always)]
-            |lane| P::load(simd, lane),
+            |lane| P::Group::load(simd, lane),
         );
         for i in 0..N {
             // SAFETY: `rows[i]` was cut to `panel.len()` values above, and k counts that panel.
-            let input = P::splat(simd, unsafe { *rows[i].get_unchecked(k) });
+            let input = unsafe { *rows[i].get_unchecked(k) }.splat(simd);
             for v in 0..V {
                 sums[i][v] = P::accumulate(simd, input, weights[v], sums[i][v]);
             }

@@ -86,6 +86,6 @@ impl DenseModel {
 }
 
 /// The values of a tensor, row-major.
-fn into_values(tensor: &Tensor) -> Result<Vec<f32>, ModelError> {
+pub(crate) fn into_values(tensor: &Tensor) -> Result<Vec<f32>, ModelError> {
     Ok(tensor.flatten_all()?.to_vec1()?)
 }

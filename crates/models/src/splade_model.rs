@@ -4,6 +4,7 @@ use ops::{Level, RaggedBatch};
 
 use crate::bert::Bert;
 use crate::cancel::Cancel;
+use crate::dense_model::into_values;
 use crate::dtype::Dtype;
 use crate::error::ModelError;
 use crate::mlm_head::MlmHead;
@@ -47,6 +48,6 @@ impl SpladeModel {
     /// The call was cancelled, or a token id or length is beyond the model's tables.
     pub fn embed(&self, batch: &RaggedBatch, cancel: &Cancel) -> Result<Vec<f32>, ModelError> {
         let hidden = self.bert.forward(batch, cancel)?;
-        Ok(self.head.forward(&hidden, batch, cancel)?.flatten_all()?.to_vec1()?)
+        into_values(&self.head.forward(&hidden, batch, cancel)?)
     }
 }

@@ -21,7 +21,6 @@ pub struct EmbeddingBag {
     level: Level,
     table: StaticTable,
     columns: usize,
-    rows: usize,
     /// The row of each token; without it, row t for token t.
     mapping: Option<Vec<u32>>,
     /// What each token's row is multiplied by; without it, 1.
@@ -56,19 +55,13 @@ impl EmbeddingBag {
         if let Some(found) = weights.as_ref().map(Vec::len).filter(|found| *found != tokens) {
             return Err(Error::Msg(format!("embedding bag: expected {tokens} weights, found {found}")));
         }
-        Ok(Self { level, table, columns, rows, mapping, weights, tokens })
+        Ok(Self { level, table, columns, mapping, weights, tokens })
     }
 
     /// The width of the vectors.
     #[must_use]
     pub fn columns(&self) -> usize {
         self.columns
-    }
-
-    /// The number of token ids that have a vector.
-    #[must_use]
-    pub fn tokens(&self) -> usize {
-        self.tokens
     }
 
     /// The mean vector of each text, its first `columns` values, into `output` (`[texts, columns]`). Text i has the tokens
@@ -109,11 +102,5 @@ impl EmbeddingBag {
             start = end;
         }
         Ok(())
-    }
-
-    /// The number of rows of the table.
-    #[must_use]
-    pub fn rows(&self) -> usize {
-        self.rows
     }
 }

@@ -1,5 +1,6 @@
 //! Linear layers, plain and followed by a residual sum and layer normalisation.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -37,6 +38,9 @@ struct Part {
     column: usize,
 }
 
+/// A layer's format, weight and bias, borrowed until a neighbour of the same format is put beside it.
+type Layer<'a> = (Format, Cow<'a, [f32]>, Cow<'a, [f32]>);
+
 impl Linear {
     /// A layer with `weight` of `[output_features, input_features]`, row-major, as `torch.nn.Linear` stores it, and one
     /// `bias` an output feature, computed with numbers of `format`.
@@ -53,7 +57,7 @@ impl Linear {
     /// # Errors
     /// The lengths do not agree.
     pub fn side_by_side(level: Level, input_features: usize, layers: &[(Format, &[f32], &[f32])]) -> Result<Self> {
-        let mut merged: Vec<(Format, Vec<f32>, Vec<f32>)> = Vec::with_capacity(layers.len());
+        let mut merged: Vec<Layer<'_>> = Vec::with_capacity(layers.len());
         for &(format, weight, bias) in layers {
             if bias.is_empty() || input_features == 0 || Some(weight.len()) != bias.len().checked_mul(input_features) {
                 return Err(Error::Msg(format!(
@@ -64,10 +68,10 @@ impl Linear {
             }
             match merged.last_mut().filter(|(last, ..)| *last == format) {
                 Some((_, weights, biases)) => {
-                    weights.extend_from_slice(weight);
-                    biases.extend_from_slice(bias);
+                    weights.to_mut().extend_from_slice(weight);
+                    biases.to_mut().extend_from_slice(bias);
                 }
-                None => merged.push((format, weight.to_vec(), bias.to_vec())),
+                None => merged.push((format, weight.into(), bias.into())),
             }
         }
         let mut output_features = 0;
@@ -76,7 +80,7 @@ impl Linear {
             let packed = PackedMatrix::pack(level, format, &weight, bias.len(), input_features);
             let column = output_features;
             output_features += bias.len();
-            parts.push(Part { packed, bias, column });
+            parts.push(Part { packed, bias: bias.into_owned(), column });
         }
         Ok(Self { parts: parts.into(), input_features, output_features, level })
     }

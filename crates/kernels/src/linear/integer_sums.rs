@@ -8,16 +8,14 @@ use std::ops::Range;
 use super::{OutputColumns, RowRange};
 use crate::activation::{Activation, activate_with};
 use crate::lane::{LANES, Lane};
-use crate::packed_matrix::panel_slice;
+use crate::packed_matrix::{BytePanels, panel_slice};
 use crate::product::Int8;
 use crate::simd::{DotKernel, Dots};
 use crate::tile::{Rows, load_row, multiply, store_row, with_tile};
 
 /// A product over groups of four bytes; see [`linear`](super::linear).
 pub(super) struct IntegerSums<'a> {
-    pub(super) lines: &'a [Lane<u32>],
-    pub(super) scales: &'a [Lane],
-    pub(super) sums: &'a [Lane<u32>],
+    pub(super) panels: &'a BytePanels,
     /// Groups of a row.
     pub(super) depth: usize,
     pub(super) bias: &'a [f32],
@@ -42,9 +40,9 @@ impl DotKernel for IntegerSums<'_> {
             let block = Block {
                 input: Rows { data: self.input, stride: self.depth },
                 ranges: self.ranges,
-                panel: panel_slice::<S, u32>(self.lines, panel, self.depth, 0..self.depth),
-                scales: &self.scales[vectors.clone()],
-                sums: &self.sums[vectors],
+                panel: panel_slice::<S, u32>(&self.panels.lines, panel, self.depth, 0..self.depth),
+                scales: &self.panels.scales[vectors.clone()],
+                sums: &self.panels.sums[vectors],
                 bias: &self.bias[column..end],
                 columns: first_column..first_column + end - column,
                 stride: self.output.stride,

@@ -9,7 +9,7 @@ use std::ops::Range;
 use super::{OutputColumns, RowRange};
 use crate::activation::{Activation, activate_with};
 use crate::lane::{LANES, Lane};
-use crate::packed_matrix::{FLOAT32_PARTS, TilePanels};
+use crate::packed_matrix::{BytePanels, FLOAT32_PARTS, TilePanels};
 use crate::simd::{BLOCK, BLOCK_LINES, Dots, TILE, TileKernel, Tiles};
 use crate::tile::{load_row, store_row};
 
@@ -63,7 +63,7 @@ impl TileKernel for TileBlocks<'_> {
                     self.store_floats(simd, column, &sums);
                 }
             }
-            TilePanels::Int8 { lines, scales, sums: column_sums } => {
+            TilePanels::Int8(BytePanels { lines, scales, sums: column_sums }) => {
                 let mut sums = vec![[Lane::ZERO_WORDS; BLOCK_LINES]; blocks];
                 for column in self.features.clone().step_by(BLOCK) {
                     sums.fill([Lane::ZERO_WORDS; BLOCK_LINES]);
