@@ -208,7 +208,7 @@ impl PackedHead<'_> {
         for start in keys.clone().step_by(width) {
             let panel = &self.keys[start / width * self.head_dim * V..][..self.head_dim * V];
             let zero = [[simd.splat(0.0); V]; N];
-            let products = multiply::<S, Float32, N, V>(simd, self.queries, first, self.query_column, panel, zero);
+            let products = multiply::<S, Float32, N, V>(simd, self.queries, first, self.query_column, panel, &[], zero);
             for (i, products) in products.into_iter().enumerate() {
                 let row = &mut scores[i * KEY_BLOCK + start - keys.start..][..width];
                 store_row::<S, V>(simd, products.map(|product| simd.mul(product, scale)), row);
@@ -239,7 +239,7 @@ impl PackedHead<'_> {
                 }
             }
             let lines = &lines[keys.start * V..keys.end * V];
-            let products = multiply::<S, Float32, N, V>(simd, weights, 0, 0, lines, start);
+            let products = multiply::<S, Float32, N, V>(simd, weights, 0, 0, lines, &[], start);
             for (i, products) in products.into_iter().enumerate() {
                 store_row::<S, V>(simd, products, &mut sums[i * self.value_width + column..][..V * LANES]);
             }

@@ -4,14 +4,12 @@
 
 use crate::lane::LANES;
 use crate::level::Level;
+use crate::prefetch::prefetch;
 use crate::simd::{Kernel, Simd};
 
 /// How many rows ahead of the sum memory is asked for. Rows lie anywhere in a table that is larger than the caches, so the
 /// processor cannot guess them.
 const ROWS_AHEAD: usize = 4;
-
-/// Bytes that one request brings into the cache.
-const CACHE_LINE: usize = 64;
 
 /// The rows of a table of token vectors, row-major.
 #[derive(Clone, Copy, Debug)]
@@ -131,22 +129,6 @@ impl Element for u16 {
     fn load<S: Simd>(simd: S, values: &[Self; LANES]) -> S::Vector {
         simd.load_f16(values)
     }
-}
-
-/// Asks for the cache lines of some values.
-#[inline(always)]
-fn prefetch<T>(values: &[T]) {
-    #[cfg(target_arch = "x86_64")]
-    {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        for value in values.iter().step_by(CACHE_LINE / size_of::<T>()) {
-            // SAFETY: SSE is part of x86-64, and a prefetch of any address, here one inside a slice, has no effect
-            // but on the cache.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(value).cast()) };
-        }
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = (values, CACHE_LINE);
 }
 
 #[cfg(test)]

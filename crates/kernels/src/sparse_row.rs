@@ -131,28 +131,6 @@ fn term(index: usize, place: u16, byte: u8) -> u16 {
     (place.wrapping_sub(index as u16) << 8) | u16::from(byte)
 }
 
-/// Asks for the cache lines of `bytes` ahead of their use.
-#[inline]
-pub fn prefetch<T>(values: &[T]) {
-    const LINE: usize = 64;
-    #[cfg(target_arch = "x86_64")]
-    for offset in (0..std::mem::size_of_val(values)).step_by(LINE) {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: the address lies in `values`; a prefetch has no effect on memory, and x86-64 always has SSE.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(values.as_ptr().cast::<i8>().add(offset)) };
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = values;
-}
-
-/// Asks for the cache line of `values[index]`, if there is such a value.
-#[inline(always)]
-pub fn prefetch_line<T>(values: &[T], index: usize) {
-    if let Some(value) = values.get(index..index + 1) {
-        prefetch(value);
-    }
-}
-
 /// Appends the terms of a row to `terms`.
 pub fn unpack_terms(term_bits: &[u8], term_bytes: &[u8], scratch: &mut RowScratch, terms: &mut Vec<u16>) {
     let places = bit_places(term_bits, term_bytes.len(), scratch);

@@ -229,7 +229,7 @@ impl<G: Copy> Panel<'_, G> {
         output: &mut [f32],
     ) {
         let bias: [S::Vector; V] = load_row(simd, self.bias);
-        let logits = multiply::<S, P, N, V>(simd, self.hidden, first, 0, self.lines, [bias; N]);
+        let logits = multiply::<S, P, N, V>(simd, self.hidden, first, 0, self.lines, &[], [bias; N]);
         for (logits, text) in logits.into_iter().zip(&self.text_of_row[first..first + N]) {
             let values = &mut output[*text as usize * self.stride..][self.columns.clone()];
             let mut pooled: [S::Vector; V] = load_row(simd, values);

@@ -1,6 +1,7 @@
 //! The inner product that everything rests on: a few rows times one panel of packed columns.
 
 use crate::lane::{LANES, Lane};
+use crate::prefetch::prefetch_early;
 use crate::product::{Group, Groups, Product};
 use crate::simd::Simd;
 
@@ -21,6 +22,8 @@ impl<'a, T> Rows<'a, T> {
 
 /// Accumulates `N` rows times a panel `V` vectors wide: `sums[i][v] += rows[i][k] * panel[k][v]`, k rising, one step of `P`
 /// a term. That order is the whole definition of a product in this crate: it is what makes bits independent of blocks.
+///
+/// The lines of `next`, at most as many as those of `panel`, are asked for on the way.
 #[inline(always)]
 pub(crate) fn multiply<S: Simd, P: Product<S>, const N: usize, const V: usize>(
     simd: S,
@@ -28,11 +31,16 @@ pub(crate) fn multiply<S: Simd, P: Product<S>, const N: usize, const V: usize>(
     first: usize,
     column: usize,
     panel: &[Lane<P::Group>],
+    next: &[Lane<P::Group>],
     mut sums: [[P::Sum; V]; N],
 ) -> [[P::Sum; V]; N] {
     let (panel, _) = panel.as_chunks::<V>();
+    let (next, _) = next.as_chunks::<V>();
     let rows = rows.get::<N>(first, column, panel.len());
     for (k, weights) in panel.iter().enumerate() {
+        if let Some(lines) = next.get(k) {
+            lines.iter().for_each(prefetch_early);
+        }
         let weights: [Groups<S, P>; V] = weights.each_ref().map(
             #[inline(always)]
             |lane| P::Group::load(simd, lane),

@@ -76,10 +76,12 @@ impl<G: Copy> FloatSums<'_, G> {
         let panel_width = S::PANEL_VECTORS * LANES;
         let end = self.features.end.min(column + panel_width);
         let first_column = self.output.first + column - self.features.start;
+        let slice = |panel| panel_slice::<S, G>(self.panels, panel, self.depth, depth.clone());
         let block = Block {
             input: Rows { data: self.input, stride: self.depth },
             depth_start: depth.start,
-            panel: panel_slice::<S, G>(self.panels, column / panel_width, self.depth, depth.clone()),
+            panel: slice(column / panel_width),
+            next: if end < self.features.end { slice(column / panel_width + 1) } else { &[] },
             bias: &self.bias[column..end],
             columns: first_column..first_column + end - column,
             stride,
@@ -103,6 +105,8 @@ struct Block<'a, G> {
     input: Rows<'a, G>,
     depth_start: usize,
     panel: &'a [Lane<G>],
+    /// The slice after this one, asked for while the first rows are multiplied.
+    next: &'a [Lane<G>],
     bias: &'a [f32],
     columns: Range<usize>,
     stride: usize,
@@ -123,7 +127,8 @@ impl<G: Copy> Block<'_, G> {
                 *sums = load_row(simd, &output[(first + i) * self.stride..][self.columns.clone()]);
             }
         }
-        let sums = multiply::<S, P, N, V>(simd, self.input, first, self.depth_start, self.panel, sums);
+        let next = if first == 0 { self.next } else { &[] };
+        let sums = multiply::<S, P, N, V>(simd, self.input, first, self.depth_start, self.panel, next, sums);
         for (i, sums) in sums.into_iter().enumerate() {
             store_row(simd, sums, &mut output[(first + i) * self.stride..][self.columns.clone()]);
         }

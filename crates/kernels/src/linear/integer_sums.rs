@@ -32,6 +32,7 @@ impl DotKernel for IntegerSums<'_> {
     #[inline(always)]
     fn run<S: Dots>(self, simd: S) {
         let panel_width = S::PANEL_VECTORS * LANES;
+        let slice = |panel| panel_slice::<S, u32>(&self.panels.lines, panel, self.depth, 0..self.depth);
         for column in self.features.clone().step_by(panel_width) {
             let panel = column / panel_width;
             let vectors = panel * S::PANEL_VECTORS..(panel + 1) * S::PANEL_VECTORS;
@@ -40,7 +41,8 @@ impl DotKernel for IntegerSums<'_> {
             let block = Block {
                 input: Rows { data: self.input, stride: self.depth },
                 ranges: self.ranges,
-                panel: panel_slice::<S, u32>(&self.panels.lines, panel, self.depth, 0..self.depth),
+                panel: slice(panel),
+                next: if end < self.features.end { slice(panel + 1) } else { &[] },
                 scales: &self.panels.scales[vectors.clone()],
                 sums: &self.panels.sums[vectors],
                 bias: &self.bias[column..end],
@@ -64,6 +66,8 @@ struct Block<'a> {
     input: Rows<'a, u32>,
     ranges: &'a [RowRange],
     panel: &'a [Lane<u32>],
+    /// The panel after this one, asked for while the first rows are multiplied.
+    next: &'a [Lane<u32>],
     scales: &'a [Lane],
     sums: &'a [Lane<u32>],
     bias: &'a [f32],
@@ -83,7 +87,8 @@ impl Block<'_> {
                 *start = simd.mul_words(zero_point, simd.load_words(&sum.0));
             }
         }
-        let sums = multiply::<S, Int8, N, V>(simd, self.input, first, 0, self.panel, start);
+        let next = if first == 0 { self.next } else { &[] };
+        let sums = multiply::<S, Int8, N, V>(simd, self.input, first, 0, self.panel, next, start);
         let mut values: [S::Vector; V] = load_row(simd, self.bias);
         let bias = values;
         for (i, sums) in sums.into_iter().enumerate() {

@@ -1,0 +1,38 @@
+//! Asking for memory ahead of its use. A hint: nothing but the time depends on it, and other processors leave it out.
+
+/// Bytes that memory is fetched by.
+const CACHE_LINE: usize = 64;
+
+/// Asks for all cache lines of `values`, into the first-level cache.
+#[inline(always)]
+pub fn prefetch<T>(values: &[T]) {
+    #[cfg(target_arch = "x86_64")]
+    for offset in (0..size_of_val(values)).step_by(CACHE_LINE) {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: `offset` lies within `values`; a prefetch has no effect on memory, and x86-64 always has SSE.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(values.as_ptr().cast::<i8>().add(offset)) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (values, CACHE_LINE);
+}
+
+/// Asks for the cache line of `values[index]`, if there is such a value.
+#[inline(always)]
+pub fn prefetch_line<T>(values: &[T], index: usize) {
+    if let Some(value) = values.get(index..index + 1) {
+        prefetch(value);
+    }
+}
+
+/// Asks for `value`, which is no longer than a cache line, into the second-level cache: it is needed some microseconds later.
+#[inline(always)]
+pub(crate) fn prefetch_early<T>(value: &T) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+        // SAFETY: as above; the address is that of a value.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(std::ptr::from_ref(value).cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = value;
+}
