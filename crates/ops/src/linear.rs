@@ -16,8 +16,8 @@ const WORTH_SPLITTING: usize = 1 << 19;
 
 /// Values of a weight beyond which a model's weights together fit in no cache, as those of a BERT-base (`[3072, 768]`).
 const LARGE_WEIGHT: usize = 1 << 20;
-/// Rows of one task with such a weight: it is read a third as often as with [`ROWS_PER_TASK`].
-const ROWS_PER_TASK_OF_LARGE_WEIGHTS: usize = 3 * ROWS_PER_TASK;
+/// Rows of one task with such a weight: it is read half as often as with [`ROWS_PER_TASK`].
+const ROWS_PER_TASK_OF_LARGE_WEIGHTS: usize = 2 * ROWS_PER_TASK;
 
 /// `x * weight^T + bias`, packed at construction for the CPU level in use.
 #[derive(Clone, Debug)]
