@@ -1,5 +1,7 @@
 //! Self-attention over the tokens of each text.
 
+use kernels::AttentionShape;
+
 use crate::error::Error;
 use crate::lengths::Lengths;
 use crate::machine::{Argument, Launch, Machine, WARP, check, size};
@@ -19,15 +21,6 @@ const WARPS: u32 = 4;
 const QUERIES_IN_TILES: u32 = 16 * WARPS;
 /// The most blocks that a grid can be high or deep.
 const MOST_BLOCKS: u32 = 65_535;
-
-/// Heads, and columns of each.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AttentionShape {
-    /// Number of heads.
-    pub heads: usize,
-    /// Columns of one; `heads * head_dim` is the hidden size.
-    pub head_dim: usize,
-}
 
 /// The program of [`attention`] for heads of `head_dim` columns.
 ///

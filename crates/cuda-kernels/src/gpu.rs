@@ -11,7 +11,7 @@ use cudarc::driver::{
 };
 
 use crate::error::Error;
-use crate::machine::{Argument, Launch, Machine};
+use crate::machine::{Argument, Launch, Machine, check};
 use crate::number::Element;
 use crate::nvrtc::Nvrtc;
 use crate::program::Program;
@@ -82,6 +82,19 @@ impl Gpu {
     #[must_use]
     pub fn id(&self) -> u64 {
         self.id
+    }
+
+    /// Copies `slice` into `output`, of as many elements, once everything asked for before is done.
+    ///
+    /// # Errors
+    /// The lengths differ, or the device failed in the copy or before it.
+    pub fn download<T: Element>(&self, slice: &CudaSlice<T>, output: &mut [T]) -> Result<(), Error> {
+        check("download", "an output", output.len(), slice.len(), 1)?;
+        if output.is_empty() {
+            return Ok(());
+        }
+        let copied = self.stream.memcpy_dtoh(slice, output).and_then(|()| self.stream.synchronize());
+        copied.map_err(|error| driver_error("copying from the CUDA device", error))
     }
 
     /// The compiled kernel of a program, compiled on first use.

@@ -29,7 +29,7 @@ mod row_numbers;
 mod term_weights;
 
 pub use activation::{activation_program, add_bias_activate};
-pub use attention::{AttentionShape, WIDEST_HEAD, attention, attention_program};
+pub use attention::{WIDEST_HEAD, attention, attention_program};
 pub use embedding::{EmbeddingTables, embedding_layer_norm, embedding_program};
 pub use embedding_bag::{BagRows, embedding_bag_mean, embedding_bag_program};
 pub use error::Error;

@@ -91,6 +91,8 @@ impl From<ModelError> for EncodeError {
         match error {
             ModelError::File(error) => Self::File(error),
             ModelError::Cancelled => Self::Cancelled,
+            ModelError::Device(error) => Self::Device(error.to_string()),
+            ModelError::OutOfMemory(words) => Self::OutOfMemory(words),
             other => Self::Model(Box::new(other)),
         }
     }

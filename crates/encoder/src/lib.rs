@@ -37,6 +37,7 @@ mod limits;
 mod model;
 mod options;
 mod plan;
+mod processor;
 mod rows;
 mod run;
 mod sparse_rows;

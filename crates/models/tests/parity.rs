@@ -81,7 +81,7 @@ fn dense_fixtures_at_every_level() {
 
         let mut fused: Option<Vec<f32>> = None;
         for level in Level::available().into_iter().chain([Level::emulated_tiles()]) {
-            let model = DenseModel::load_at(level, Dtype::Float32, &files).unwrap();
+            let model = DenseModel::load(&level.into(), Dtype::Float32, &files).unwrap();
             let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
             let rows = pool.install(|| model.embed(&batch, 0, &Cancel::new()).unwrap());
             assert_eq!(rows.len(), expected.len(), "{name}");
@@ -96,7 +96,7 @@ fn dense_fixtures_at_every_level() {
         for dtype in [Dtype::Bfloat16, Dtype::Int8] {
             let mut fused: Option<Vec<f32>> = None;
             for level in Level::available().into_iter().filter(|level| sums_in_order(*level)) {
-                let model = DenseModel::load_at(level, dtype, &files).unwrap();
+                let model = DenseModel::load(&level.into(), dtype, &files).unwrap();
                 let rows = model.embed(&batch, 0, &Cancel::new()).unwrap();
                 assert_eq!(*fused.get_or_insert_with(|| rows.clone()), rows, "{name}, {dtype:?}: {level:?}");
             }
@@ -127,7 +127,7 @@ fn splade_fixtures_at_every_level() {
 
         let mut fused: Option<Vec<f32>> = None;
         for level in Level::available().into_iter().chain([Level::emulated_tiles()]) {
-            let model = SpladeModel::load_at(level, Dtype::Float32, &files).unwrap();
+            let model = SpladeModel::load(&level.into(), Dtype::Float32, &files).unwrap();
             let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
             let rows = pool.install(|| model.embed(&batch, &Cancel::new()).unwrap());
             for (text, row) in rows.chunks(model.terms()).enumerate() {
@@ -170,7 +170,7 @@ fn static_fixtures_at_every_level() {
         let columns = golden.tensor("embeddings").unwrap().shape()[1];
         let mut fused: Option<Vec<f32>> = None;
         for level in Level::available() {
-            let model = StaticModel::load_at(level, &files).unwrap();
+            let model = StaticModel::load(&level.into(), &files).unwrap();
             assert_eq!(model.dimension(), columns, "{name}");
             let mut rows = vec![f32::NAN; expected.len()];
             model.embed(&ids, &ends[1..], columns, &mut rows).unwrap();
@@ -193,7 +193,12 @@ fn static_fixtures_at_every_level() {
 #[test]
 fn a_cancelled_call_ends() {
     let Some(fixtures) = fixtures() else { return };
-    let model = DenseModel::load(Dtype::Float32, &sentence_model(&fixtures.join("models/bert-mean"))).unwrap();
+    let model = DenseModel::load(
+        &Level::detected().into(),
+        Dtype::Float32,
+        &sentence_model(&fixtures.join("models/bert-mean")),
+    )
+    .unwrap();
     let cancel = Cancel::new();
     cancel.cancel();
     let batch = RaggedBatch::new(vec![2, 3], vec![0, 2]).unwrap();

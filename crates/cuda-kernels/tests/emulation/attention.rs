@@ -1,7 +1,7 @@
 //! Attention over ragged batches, both kernels.
 
-use cuda_kernels::{AttentionShape, Lengths, Machine, attention};
-use kernels::{AttentionScratch, Level};
+use cuda_kernels::{Lengths, Machine, attention};
+use kernels::{AttentionScratch, AttentionShape, Level};
 
 use crate::machine::{Emulation, emulation};
 use crate::numbers::{Numbers, Rounded, assert_close, for_each_number};
@@ -11,15 +11,14 @@ const ENDS: [u32; 6] = [0, 1, 8, 24, 41, 171];
 
 /// The specification, text by text.
 fn expected(shape: AttentionShape, qkv: &[f32], ends: &[u32]) -> Vec<f32> {
-    let hidden = shape.heads * shape.head_dim;
-    let spec = kernels::AttentionShape { heads: shape.heads, head_dim: shape.head_dim };
+    let hidden = shape.hidden();
     let mut rows = Vec::new();
     for range in ends.windows(2) {
         let (start, end) = (range[0] as usize, range[1] as usize);
         let mut output = vec![0.0; (end - start) * hidden];
         let of_text = &qkv[start * 3 * hidden..end * 3 * hidden];
         let scratch = &mut AttentionScratch::default();
-        kernels::attention(Level::selected().unwrap(), spec, of_text, 0..end - start, scratch, &mut output);
+        kernels::attention(Level::selected().unwrap(), shape, of_text, 0..end - start, scratch, &mut output);
         rows.extend(output);
     }
     rows

@@ -1,11 +1,11 @@
 //! What does not fit together never reaches a kernel.
 
 use cuda_kernels::{
-    AttentionShape, BagRows, EmbeddingTables, Error, LayerNorm, Lengths, LogitChunk, Machine, NumberKind,
-    PoolingOutput, RowNumbers, add_bias_activate, add_layer_norm, attention, attention_program, embedding_bag_mean,
-    embedding_layer_norm, l2_normalize, layer_norm_program, pool, pool_logits,
+    BagRows, EmbeddingTables, Error, LayerNorm, Lengths, LogitChunk, Machine, NumberKind, PoolingOutput, RowNumbers,
+    add_bias_activate, add_layer_norm, attention, attention_program, embedding_bag_mean, embedding_layer_norm,
+    l2_normalize, layer_norm_program, pool, pool_logits,
 };
-use kernels::{Activation, PoolingMode, TermFormula, TermPooling};
+use kernels::{Activation, AttentionShape, PoolingMode, TermFormula, TermPooling};
 
 use crate::machine::{Emulation, Guarded};
 
