@@ -10,12 +10,25 @@ use models::{DenseModel, Dtype, Level, ModelError, StaticModel};
 use crate::error::EncodeError;
 use crate::limits::{at_least_one, check_max_seq_length, zeros};
 use crate::model::{Model, Parts};
-use crate::options::{DtypeChoice, EncodeOptions, LoadOptions};
+use crate::options::{Device, DtypeChoice, EncodeOptions, LoadOptions};
 use crate::plan::{Plan, TOKEN_BUDGET};
 use crate::run::{Call, Watch};
 use crate::stages::{Embed, Hidden, TokenIds, Tokenise, Tokens};
 use crate::static_texts::{self, StaticCall};
 use crate::thread_pool;
+
+/// This build's answer to a CUDA device.
+///
+/// # Errors
+/// [`EncodeError::Device`] for any.
+fn refuse_cuda(device: Device) -> Result<(), EncodeError> {
+    match device {
+        Device::Cpu | Device::Auto => Ok(()),
+        Device::Cuda(number) => Err(EncodeError::Device(format!(
+            "expected \"cpu\" or \"auto\", found \"cuda:{number}\" (hint: this build has no CUDA, the package corten-cuda does)"
+        ))),
+    }
+}
 
 /// A loaded embedding model.
 ///
@@ -31,9 +44,10 @@ impl Encoder {
     /// Loads a model folder in sentence-transformers, plain transformers or model2vec layout.
     ///
     /// # Errors
-    /// [`EncodeError::File`] for a folder that is missing, malformed or not supported, [`EncodeError::Argument`] and
-    /// [`EncodeError::Threads`] for the threads.
+    /// [`EncodeError::File`] for a folder that is missing, malformed or not supported, [`EncodeError::Device`] for a
+    /// device that is not there, [`EncodeError::Argument`] and [`EncodeError::Threads`] for the threads.
     pub fn load(folder: &Path, options: &LoadOptions) -> Result<Self, EncodeError> {
+        refuse_cuda(options.device)?;
         let threads = options.threads.unwrap_or_else(thread_pool::default_threads);
         let pool = thread_pool::pool(threads)?;
         let dtype = match options.dtype {

@@ -52,7 +52,7 @@ pub use encoder::Encoder;
 pub use error::EncodeError;
 pub use model_files::{ModelFileError, Settings, Similarity, TokenizerFiles};
 pub use models::{Dtype, Level, LevelError, ModelError};
-pub use options::{DtypeChoice, EncodeOptions, LoadOptions, SparseOptions};
+pub use options::{Device, DtypeChoice, EncodeOptions, LoadOptions, SparseOptions};
 pub use run::{Watch, panic_message};
 pub use sparse_rows::SparseRows;
 pub use text_tokenizer::{TableSize, TextTokenizer};

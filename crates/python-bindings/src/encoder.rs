@@ -36,8 +36,11 @@ impl Encoder {
         dtype: Given<'_>,
     ) -> PyResult<Self> {
         let path = path_in(path)?;
-        let options =
-            LoadOptions { threads: optional_positive_integer(threads, "threads")?, dtype: dtype.dtype_or_default()? };
+        let options = LoadOptions {
+            threads: optional_positive_integer(threads, "threads")?,
+            dtype: dtype.dtype_or_default()?,
+            ..LoadOptions::default()
+        };
         door::run(py, None, |_| encoder::Encoder::load(&path, &options)).map(Self)
     }
 

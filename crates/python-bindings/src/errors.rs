@@ -40,8 +40,10 @@ pub(crate) fn to_python(py: Python<'_>, error: &EncodeError) -> PyErr {
         | EncodeError::Text { .. }
         | EncodeError::Prompt { .. }
         | EncodeError::NoTokenVectors
+        | EncodeError::Dtype { .. }
         | EncodeError::NonFinite { .. } => PyValueError::new_err(message),
-        EncodeError::OutOfMemory { .. } => PyMemoryError::new_err(message),
+        EncodeError::Device(_) => DeviceError::new_err(message),
+        EncodeError::OutOfMemory(_) => PyMemoryError::new_err(message),
         // What Python's own threads raise when the system has none left.
         EncodeError::Threads { .. } => PyRuntimeError::new_err(message),
         EncodeError::Cancelled => PyKeyboardInterrupt::new_err(()),
