@@ -67,8 +67,8 @@ class EncoderSettings:
 
     @property
     def device(self) -> str:
-        """Where vectors are computed: "cpu"."""
-        return "cpu"
+        """Where vectors are computed: "cpu", or the number of a GPU as in "cuda:0"."""
+        return self._native.device
 
     @property
     def dtype(self) -> str:
