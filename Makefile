@@ -71,6 +71,7 @@ wheel: $(VENV)/ready ## Build a wheel into dist/
 wheel-cuda: $(CUDA)/ready ## Build the wheel of corten-cuda into dist/, without a GPU (half an hour the first time, 4 GB)
 	source cuda-wheel/toolchain.sh $(CUDA) && cd cuda-wheel && CARGO_TARGET_DIR=$(abspath $(CUDA_TARGET)) \
 		$(abspath $(CUDA))/bin/maturin build --release --locked --out $(CURDIR)/dist
+	@large=$$(find dist -name 'corten_cuda-*.whl' -size +60M); [ -z "$$large" ] || { echo "make: $$large is larger than 60 MiB" >&2; exit 1; }
 
 .PHONY: docs
 docs: rust ## Build the Rust documentation into target/doc
