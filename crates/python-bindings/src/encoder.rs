@@ -1,13 +1,12 @@
 //! `corten._native.Encoder`: every method converts, calls [`door::run`] and converts.
 
-use encoder::{EncodeError, EncodeOptions, LoadOptions, SparseOptions, SparseRows, Watch};
+use encoder::{EncodeError, EncodeOptions, LoadOptions, LoadedOn, SparseOptions, SparseRows, Watch};
 use numpy::ndarray::Array2;
 use numpy::{IntoPyArray, PyArray1, PyArray2};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
 use crate::arguments::{Given, optional_positive_integer, path_in, positive_integer, progress_in};
-use crate::device::Home;
 use crate::door;
 use crate::errors::shape_error;
 use crate::texts_in::{prompt_in, texts_in};
@@ -20,7 +19,7 @@ const BATCH_SIZE: usize = 32;
 #[cfg_attr(feature = "cuda", pyclass(frozen, module = "corten_cuda._native"))]
 pub(crate) struct Encoder {
     encoder: encoder::Encoder,
-    home: Home,
+    loaded_on: LoadedOn,
 }
 
 type Matrix<'py> = Bound<'py, PyArray2<f32>>;
@@ -48,8 +47,7 @@ impl Encoder {
             device: device.device_or_cpu()?,
         };
         let encoder = door::run(py, None, |_| encoder::Encoder::load(&path, &options))?;
-        let home = Home::new(options.device);
-        Ok(Self { encoder, home })
+        Ok(Self { encoder, loaded_on: LoadedOn::by_this_process(options.device) })
     }
 
     /// Prompts by name; always has "query" and "document".
@@ -125,7 +123,7 @@ impl Encoder {
     /// Where vectors are computed: "cpu" or "cuda:N".
     #[getter]
     fn device(&self) -> String {
-        self.home.name()
+        self.loaded_on.name()
     }
 
     /// The numbers of the layers' products: "float32", "bfloat16", "int8" or, on a GPU, "float16".
@@ -251,8 +249,10 @@ impl Encoder {
         progress: Option<&Py<PyAny>>,
         work: impl FnOnce(&encoder::Encoder, &mut Watch<'_>) -> Result<T, EncodeError> + Send,
     ) -> PyResult<T> {
-        self.home.check_process()?;
-        door::run(py, progress, |watch| work(&self.encoder, watch))
+        door::run(py, progress, |watch| {
+            self.loaded_on.check_process()?;
+            work(&self.encoder, watch)
+        })
     }
 }
 

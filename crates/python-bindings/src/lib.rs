@@ -12,7 +12,6 @@
 #![forbid(unsafe_op_in_unsafe_fn)]
 
 mod arguments;
-mod device;
 mod door;
 mod encoder;
 mod errors;
