@@ -122,8 +122,10 @@ impl Tokens {
                 .map_err(|_| EncodeError::Internal("a batch of more than 2^32 tokens".to_owned()))?;
             cumulative_lengths.push(end);
         }
-        RaggedBatch::new(ids, cumulative_lengths)
-            .map_err(|error| EncodeError::Internal(format!("a malformed batch: {error}")))
+        let batch = RaggedBatch::new(ids, cumulative_lengths)
+            .map_err(|error| EncodeError::Internal(format!("a malformed batch: {error}")))?;
+        let others = self.plan.batches() >= rayon::current_num_threads();
+        Ok(if others { batch.beside_others() } else { batch })
     }
 }
 

@@ -5,7 +5,7 @@
 
 use candle_core::Tensor;
 use model_files::{BertConfig, Selected, TensorSpec, Weights};
-use ops::{Activation, Attention, Embedding, Format, LayerNorm, Level, Linear, RaggedBatch};
+use ops::{Embedding, FeedForward, Format, LayerNorm, Level, Linear, RaggedBatch, SelfAttention};
 
 use crate::bert_hash;
 use crate::cancel::Cancel;
@@ -47,7 +47,7 @@ impl Bert {
         cancel.check()?;
         let mut hidden = self.embedding.forward(batch)?;
         for layer in &self.layers {
-            hidden = layer.forward(&hidden, batch, cancel)?;
+            hidden = layer.forward(hidden, batch, cancel)?;
         }
         Ok(hidden)
     }
@@ -55,14 +55,8 @@ impl Bert {
 
 /// `BertLayer`: attention, then a feed-forward block, each followed by a residual sum and normalisation.
 struct Layer {
-    query_key_value: Linear,
-    attention: Attention,
-    attention_output: Linear,
-    attention_norm: LayerNorm,
-    intermediate: Linear,
-    hidden_act: Activation,
-    output: Linear,
-    output_norm: LayerNorm,
+    attention: SelfAttention,
+    feed_forward: FeedForward,
 }
 
 impl Layer {
@@ -93,28 +87,29 @@ impl Layer {
                 (dtype.sensitive_format(), &value.0, &value.1),
             ],
         )?;
-        let heads = config.num_attention_heads;
+        let norm = |name: &str| load_norm(config, tensors, &format!("{prefix}.{name}.LayerNorm"));
         Ok(Self {
-            query_key_value,
-            attention: Attention::new(level, heads, hidden / heads.max(1))?,
-            attention_output: linear("attention.output.dense", dtype.format(), hidden)?,
-            attention_norm: load_norm(config, tensors, &format!("{prefix}.attention.output.LayerNorm"))?,
-            intermediate: linear("intermediate.dense", dtype.format(), hidden)?,
-            hidden_act: activation(config.hidden_act),
-            output: linear("output.dense", dtype.sensitive_format(), config.intermediate_size)?,
-            output_norm: load_norm(config, tensors, &format!("{prefix}.output.LayerNorm"))?,
+            attention: SelfAttention::new(
+                query_key_value,
+                config.num_attention_heads,
+                linear("attention.output.dense", dtype.format(), hidden)?,
+                norm("attention.output")?,
+            )?,
+            feed_forward: FeedForward::new(
+                linear("intermediate.dense", dtype.format(), hidden)?,
+                activation(config.hidden_act),
+                linear("output.dense", dtype.sensitive_format(), config.intermediate_size)?,
+                norm("output")?,
+            )?,
         })
     }
 
-    fn forward(&self, hidden: &Tensor, batch: &RaggedBatch, cancel: &Cancel) -> Result<Tensor, ModelError> {
-        let qkv = self.query_key_value.forward(hidden, Activation::Identity)?;
-        let context = self.attention.forward(&qkv, batch)?;
-        drop(qkv);
+    fn forward(&self, hidden: Tensor, batch: &RaggedBatch, cancel: &Cancel) -> Result<Tensor, ModelError> {
+        let hidden = self.attention.forward(hidden, batch)?;
         cancel.check()?;
-        let attended = self.attention_output.forward_add_norm(&context, hidden, &self.attention_norm)?;
-        let intermediate = self.intermediate.forward(&attended, self.hidden_act)?;
+        let hidden = self.feed_forward.forward(hidden)?;
         cancel.check()?;
-        Ok(self.output.forward_add_norm(&intermediate, &attended, &self.output_norm)?)
+        Ok(hidden)
     }
 }
 

@@ -45,6 +45,11 @@ impl LayerNorm {
         x.apply_op1_no_bwd(&Forward { norm: self, level })
     }
 
+    /// `rows = layer_norm(rows + residual)` on this thread, both `[rows, columns]`.
+    pub(crate) fn add_and_normalize(&self, level: Level, residual: &[f32], rows: &mut [f32]) {
+        kernels::add_layer_norm(level, self.view(), residual, rows);
+    }
+
     pub(crate) fn view(&self) -> kernels::LayerNorm<'_> {
         kernels::LayerNorm { weight: &self.weight, bias: &self.bias, epsilon: self.epsilon }
     }

@@ -7,24 +7,27 @@
 //! Texts are ragged: the tokens of a batch lie one text after another without padding ([`RaggedBatch`]), so no text's
 //! result depends on its neighbours, and no result depends on how the rows were split: kernels promise that.
 
-mod attention;
 mod embedding;
 mod embedding_bag;
+mod feed_forward;
 mod layer_norm;
 mod linear;
 mod normalize;
 mod pooling;
 mod ragged_batch;
 mod rows;
+mod scratch;
+mod self_attention;
 mod term_weights;
 
-pub use attention::Attention;
 pub use embedding::Embedding;
 pub use embedding_bag::{EmbeddingBag, StaticTable};
+pub use feed_forward::FeedForward;
 pub use kernels::{Activation, Format, Level, LevelError, PoolingMode, TermFormula, TermPooling, l2_normalize};
 pub use layer_norm::LayerNorm;
 pub use linear::Linear;
 pub use normalize::normalize;
 pub use pooling::Pooling;
 pub use ragged_batch::{RaggedBatch, RaggedBatchError};
+pub use self_attention::SelfAttention;
 pub use term_weights::TermWeights;

@@ -1,15 +1,15 @@
-//! Linear layers, plain and followed by a residual sum and layer normalisation.
+//! Linear layers.
 
 use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
-use candle_core::{CpuStorage, CustomOp1, CustomOp2, Error, Layout, Result, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp1, Error, Layout, Result, Shape, Tensor};
 use kernels::{Activation, Format, Level, LinearScratch, OutputColumns, PackedMatrix};
 use rayon::prelude::*;
 
-use crate::layer_norm::LayerNorm;
 use crate::rows::{ROWS_PER_TASK, matrix, result};
+use crate::scratch::{Scratch, with_scratch};
 
 /// Below this many multiply-adds a product is not worth a second thread (about 5 microseconds of one).
 const WORTH_SPLITTING: usize = 1 << 19;
@@ -97,6 +97,10 @@ impl Linear {
         self.output_features
     }
 
+    pub(crate) fn level(&self) -> Level {
+        self.level
+    }
+
     /// `activation(x * weight^T + bias)`: `[rows, input_features]` to `[rows, output_features]`.
     ///
     /// # Errors
@@ -105,55 +109,65 @@ impl Linear {
         x.apply_op1_no_bwd(&Forward { layer: self, activation })
     }
 
-    /// `layer_norm(x * weight^T + bias + residual)`: `[rows, input_features]` and `[rows, output_features]` to
-    /// `[rows, output_features]`.
-    ///
-    /// # Errors
-    /// `x`, `residual` or `norm` has another shape or type.
-    pub fn forward_add_norm(&self, x: &Tensor, residual: &Tensor, norm: &LayerNorm) -> Result<Tensor> {
-        x.apply_op2_no_bwd(residual, &ForwardAddNorm { layer: self, norm })
-    }
-
-    /// The product for all rows, split by rows, or by features where the rows are few; `finish` is given the index of
-    /// the first value of each run of whole rows, and the run, once it is complete.
-    fn product(&self, activation: Activation, input: &[f32], finish: impl Fn(usize, &mut [f32]) + Sync) -> Vec<f32> {
+    /// The product of all rows, split over the threads: by rows, or by features where the rows are few.
+    pub(crate) fn product(&self, activation: Activation, input: &[f32]) -> Vec<f32> {
         let (depth, width) = (self.input_features, self.output_features);
         let rows = input.len() / depth;
         let mut output = vec![0.0; rows * width];
-        let threads = rayon::current_num_threads();
-        if threads == 1 || rows * depth * width < WORTH_SPLITTING || rows > ROWS_PER_TASK * threads / 2 {
-            let rows_per_task = self.rows_per_task(rows, threads);
+        if self.is_split_by_features(rows) {
+            self.product_by_features(activation, input, &mut output);
+        } else {
+            let rows_per_task = self.rows_per_task(rows);
             let inputs = input.par_chunks(rows_per_task * depth);
             let outputs = output.par_chunks_mut(rows_per_task * width);
-            outputs.zip(inputs).enumerate().for_each_init(
-                LinearScratch::default,
-                |scratch, (task, (output, input))| {
-                    for Part { packed, bias, column } in &*self.parts {
-                        let columns = OutputColumns { values: output, stride: width, first: *column };
-                        kernels::linear(packed, bias, activation, input, 0..bias.len(), scratch, columns);
-                    }
-                    finish(task * rows_per_task * width, output);
-                },
-            );
-        } else {
-            self.product_by_features(activation, input, threads, &mut output);
-            finish(0, &mut output);
+            outputs.zip(inputs).for_each(|(output, input)| {
+                with_scratch(|scratch| self.product_here(activation, input, &mut scratch.linear, output));
+            });
         }
         output
     }
 
+    /// The product of some rows on this thread, into `output` (`[rows, output_features]`).
+    pub(crate) fn product_here(
+        &self,
+        activation: Activation,
+        input: &[f32],
+        scratch: &mut LinearScratch,
+        output: &mut [f32],
+    ) {
+        let (depth, width) = (self.input_features, self.output_features);
+        let at_once = if self.is_large() { ROWS_PER_TASK_OF_LARGE_WEIGHTS } else { ROWS_PER_TASK };
+        for (input, output) in input.chunks(at_once * depth).zip(output.chunks_mut(at_once * width)) {
+            for Part { packed, bias, column } in &*self.parts {
+                let columns = OutputColumns { values: &mut *output, stride: width, first: *column };
+                kernels::linear(packed, bias, activation, input, 0..bias.len(), scratch, columns);
+            }
+        }
+    }
+
+    /// Whether so few rows are worth more threads, and too few to be split themselves.
+    pub(crate) fn is_split_by_features(&self, rows: usize) -> bool {
+        let threads = rayon::current_num_threads();
+        let worth_splitting = rows * self.input_features * self.output_features >= WORTH_SPLITTING;
+        threads > 1 && worth_splitting && rows <= ROWS_PER_TASK * threads / 2
+    }
+
     /// More rows for a weight that is read from memory again for each task, but no fewer tasks than threads.
-    fn rows_per_task(&self, rows: usize, threads: usize) -> usize {
-        if self.input_features * self.output_features < LARGE_WEIGHT {
+    pub(crate) fn rows_per_task(&self, rows: usize) -> usize {
+        if !self.is_large() {
             return ROWS_PER_TASK;
         }
-        let share = rows.div_ceil(threads).next_multiple_of(ROWS_PER_TASK / 8);
+        let share = rows.div_ceil(rayon::current_num_threads()).next_multiple_of(ROWS_PER_TASK / 8);
         share.clamp(ROWS_PER_TASK, ROWS_PER_TASK_OF_LARGE_WEIGHTS)
     }
 
+    fn is_large(&self) -> bool {
+        self.input_features * self.output_features >= LARGE_WEIGHT
+    }
+
     /// Few rows: each thread reads its own part of the weight once.
-    fn product_by_features(&self, activation: Activation, input: &[f32], threads: usize, output: &mut [f32]) {
-        let (depth, width) = (self.input_features, self.output_features);
+    fn product_by_features(&self, activation: Activation, input: &[f32], output: &mut [f32]) {
+        let (depth, width, threads) = (self.input_features, self.output_features, rayon::current_num_threads());
         let rows = input.len() / depth;
         let tasks: Vec<(&Part, Range<usize>)> = self.parts.iter().flat_map(|part| part.split(threads)).collect();
         let results: Vec<Vec<f32>> = tasks
@@ -161,8 +175,9 @@ impl Linear {
             .map(|(Part { packed, bias, .. }, features)| {
                 let mut output = vec![0.0; rows * features.len()];
                 let columns = OutputColumns::all(&mut output, features.len());
-                let scratch = &mut LinearScratch::default();
-                kernels::linear(packed, bias, activation, input, features.clone(), scratch, columns);
+                with_scratch(|Scratch { linear, .. }| {
+                    kernels::linear(packed, bias, activation, input, features.clone(), linear, columns);
+                });
                 output
             })
             .collect();
@@ -196,44 +211,6 @@ impl CustomOp1 for Forward<'_> {
 
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let input = matrix(storage, layout, self.layer.input_features(), self.name())?;
-        let output = self.layer.product(self.activation, input, |_, _| {});
-        Ok(result(output, self.layer.output_features()))
-    }
-}
-
-struct ForwardAddNorm<'a> {
-    layer: &'a Linear,
-    norm: &'a LayerNorm,
-}
-
-impl CustomOp2 for ForwardAddNorm<'_> {
-    fn name(&self) -> &'static str {
-        "linear-add-norm"
-    }
-
-    fn cpu_fwd(
-        &self,
-        storage: &CpuStorage,
-        layout: &Layout,
-        residual: &CpuStorage,
-        residual_layout: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let width = self.layer.output_features();
-        let input = matrix(storage, layout, self.layer.input_features(), self.name())?;
-        let residual = matrix(residual, residual_layout, width, self.name())?;
-        let norm = self.norm.view();
-        if norm.weight.len() != width || residual.len() / width != input.len() / self.layer.input_features() {
-            return Err(Error::Msg(format!(
-                "{}: expected {} rows of residual and a norm of {width} columns, found {} and {}",
-                self.name(),
-                input.len() / self.layer.input_features(),
-                residual.len() / width,
-                norm.weight.len(),
-            )));
-        }
-        let output = self.layer.product(Activation::Identity, input, |start, rows| {
-            kernels::add_layer_norm(self.layer.level, norm, &residual[start..start + rows.len()], rows);
-        });
-        Ok(result(output, width))
+        Ok(result(self.layer.product(self.activation, input), self.layer.output_features()))
     }
 }

@@ -7,6 +7,7 @@ use std::ops::Range;
 pub struct RaggedBatch {
     token_ids: Vec<u32>,
     cumulative_lengths: Vec<u32>,
+    alone: bool,
 }
 
 /// The lengths of a [`RaggedBatch`] do not describe its tokens.
@@ -28,10 +29,21 @@ impl RaggedBatch {
         let rises = cumulative_lengths.is_sorted_by(|a, b| a < b);
         let ends = cumulative_lengths.last().map(|last| *last as usize) == Some(token_ids.len());
         if starts_at_zero && rises && ends {
-            Ok(Self { token_ids, cumulative_lengths })
+            Ok(Self { token_ids, cumulative_lengths, alone: true })
         } else {
             Err(RaggedBatchError { tokens: token_ids.len(), found: cumulative_lengths })
         }
+    }
+
+    /// Says that there are other batches for the threads that this one leaves idle: its texts are then not split.
+    #[must_use]
+    pub fn beside_others(self) -> Self {
+        Self { alone: false, ..self }
+    }
+
+    /// Whether no other batch has work for the threads.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.alone
     }
 
     /// Number of texts.
@@ -66,6 +78,19 @@ impl RaggedBatch {
         (0_u32..).zip(self.text_ranges()).flat_map(|(text, range)| std::iter::repeat_n(text, range.len())).collect()
     }
 
+    /// The texts in groups of neighbours with at least `tokens` tokens; the last group may have fewer.
+    pub(crate) fn groups(&self, tokens: usize) -> Vec<Range<usize>> {
+        let mut groups = Vec::with_capacity(self.tokens() / tokens.max(1) + 1);
+        let mut first = 0;
+        for text in 0..self.texts() {
+            if self.text_range(text).end - self.text_range(first).start >= tokens || text + 1 == self.texts() {
+                groups.push(first..text + 1);
+                first = text + 1;
+            }
+        }
+        groups
+    }
+
     /// The tokens of each text, in order.
     #[must_use]
     pub fn text_ranges(&self) -> impl ExactSizeIterator<Item = Range<usize>> + '_ {
@@ -85,6 +110,14 @@ mod tests {
         assert_eq!((batch.text_range(1), batch.text_range(2)), (1..3, 0..0));
         assert_eq!(batch.text_of_token(), [0, 1, 1]);
         assert_eq!(RaggedBatch::new(vec![], vec![0]).unwrap().texts(), 0);
+    }
+
+    #[test]
+    fn groups_are_as_small_as_they_may_be() {
+        let batch = RaggedBatch::new(vec![0; 20], vec![0, 2, 4, 6, 7, 15, 17, 20]).unwrap();
+        assert_eq!(batch.groups(4), [0..2, 2..5, 5..7]);
+        assert_eq!(batch.groups(6), [0..3, 3..5, 5..7]);
+        assert_eq!(batch.groups(17), [0..6, 6..7]);
     }
 
     #[test]

@@ -23,6 +23,24 @@ pub(crate) fn matrix<'a>(
     values(storage, layout, op)
 }
 
+/// [`matrix`], to be changed in place.
+pub(crate) fn matrix_mut<'a>(
+    storage: &'a mut CpuStorage,
+    layout: &Layout,
+    columns: usize,
+    op: &'static str,
+) -> Result<&'a mut [f32]> {
+    let range = match layout.contiguous_offsets() {
+        Some((start, _)) => start..start + matrix(storage, layout, columns, op)?.len(),
+        None => return Err(Error::RequiresContiguous { op }),
+    };
+    match storage {
+        CpuStorage::F32(values) => values.get_mut(range),
+        _ => None,
+    }
+    .ok_or_else(|| Error::Msg(format!("{op}: expected float32 rows")))
+}
+
 /// A `[rows, columns]` result.
 pub(crate) fn result(values: Vec<f32>, columns: usize) -> (CpuStorage, Shape) {
     let rows = values.len() / columns.max(1);

@@ -4,8 +4,8 @@
 
 use candle_core::{Device, Tensor};
 use ops::{
-    Activation, Attention, Embedding, Format, LayerNorm, Level, Linear, Pooling, PoolingMode, RaggedBatch, TermFormula,
-    TermPooling, TermWeights,
+    Activation, Embedding, FeedForward, Format, LayerNorm, Level, Linear, Pooling, PoolingMode, RaggedBatch,
+    SelfAttention, TermFormula, TermPooling, TermWeights,
 };
 
 /// Values in -1 to 1 that repeat only after 65,537.
@@ -36,25 +36,34 @@ fn same_with_any_threads(operation: impl Fn() -> Tensor + Sync) -> Vec<u32> {
     alone
 }
 
+/// A layer with weights small enough that its sums stay about as large as its input.
+fn linear(format: Format, input_features: usize, output_features: usize, seed: usize) -> Linear {
+    let scale = 1.0 / f32::from(u16::try_from(input_features).unwrap()).sqrt();
+    let weight: Vec<f32> = numbers(input_features * output_features, seed).iter().map(|value| value * scale).collect();
+    Linear::new(Level::detected(), format, &weight, &numbers(output_features, seed + 1), input_features).unwrap()
+}
+
+fn norm(columns: usize, seed: usize) -> LayerNorm {
+    LayerNorm::new(numbers(columns, seed), numbers(columns, seed + 1), 1e-12).unwrap()
+}
+
 /// Few rows are split by features, many by rows: rows computed both ways must be the same.
 #[test]
 fn linear_layers_by_rows_and_by_features() {
     let (depth, width) = (130, 515);
-    let norm = LayerNorm::new(numbers(width, 1), numbers(width, 2), 1e-12).unwrap();
     for format in [Format::Float32, Format::Bfloat16, Format::Int8] {
-        let layer =
-            Linear::new(Level::detected(), format, &numbers(width * depth, 3), &numbers(width, 4), depth).unwrap();
+        let layer = linear(format, depth, width, 3);
+        let block =
+            FeedForward::new(layer.clone(), Activation::Gelu, linear(format, width, depth, 5), norm(depth, 1)).unwrap();
         let many = matrix(1000, depth, 5);
-        let residual = matrix(1000, width, 6);
         let plain = same_with_any_threads(|| layer.forward(&many, Activation::Gelu).unwrap());
-        let summed = same_with_any_threads(|| layer.forward_add_norm(&many, &residual, &norm).unwrap());
+        let summed = same_with_any_threads(|| block.forward(many.copy().unwrap()).unwrap());
         for (start, rows) in [(0, 1), (17, 9), (500, 40), (960, 40)] {
             let few = many.narrow(0, start, rows).unwrap().contiguous().unwrap();
-            let few_residual = residual.narrow(0, start, rows).unwrap().contiguous().unwrap();
             let bits = same_with_any_threads(|| layer.forward(&few, Activation::Gelu).unwrap());
             assert_eq!(bits, plain[start * width..(start + rows) * width]);
-            let bits = same_with_any_threads(|| layer.forward_add_norm(&few, &few_residual, &norm).unwrap());
-            assert_eq!(bits, summed[start * width..(start + rows) * width]);
+            let bits = same_with_any_threads(|| block.forward(few.copy().unwrap()).unwrap());
+            assert_eq!(bits, summed[start * depth..(start + rows) * depth]);
         }
     }
 }
@@ -63,8 +72,7 @@ fn linear_layers_by_rows_and_by_features() {
 #[test]
 fn linear_layers_of_large_weights() {
     let (depth, width) = (1024, 1030);
-    let layer =
-        Linear::new(Level::detected(), Format::Float32, &numbers(width * depth, 1), &numbers(width, 2), depth).unwrap();
+    let layer = linear(Format::Float32, depth, width, 1);
     let rows = matrix(700, depth, 3);
     let together = same_with_any_threads(|| layer.forward(&rows, Activation::Gelu).unwrap());
     for (start, count) in [(0, 1), (300, 97), (400, 290)] {
@@ -79,16 +87,14 @@ fn texts_alone_and_together() {
     let level = Level::detected();
     let (heads, head_dim) = (3, 25);
     let hidden = heads * head_dim;
-    let norm = LayerNorm::new(numbers(hidden, 1), numbers(hidden, 2), 1e-12).unwrap();
-    let embedding = Embedding::new(level, numbers(40 * hidden, 3), numbers(450 * hidden, 4), norm).unwrap();
-    let attention = Attention::new(level, heads, head_dim).unwrap();
-    let qkv =
-        Linear::new(level, Format::Float32, &numbers(3 * hidden * hidden, 5), &numbers(3 * hidden, 6), hidden).unwrap();
+    let embedding = Embedding::new(level, numbers(40 * hidden, 3), numbers(450 * hidden, 4), norm(hidden, 1)).unwrap();
+    let query_key_value = linear(Format::Float32, hidden, 3 * hidden, 5);
+    let output = linear(Format::Float32, hidden, hidden, 7);
+    let attention = SelfAttention::new(query_key_value, heads, output, norm(hidden, 9)).unwrap();
     let pooling = Pooling::new(vec![PoolingMode::Cls, PoolingMode::Mean, PoolingMode::Max]).unwrap();
     let forward = |batch: &RaggedBatch| {
         let hidden = embedding.forward(batch).unwrap();
-        let context = attention.forward(&qkv.forward(&hidden, Activation::Identity).unwrap(), batch).unwrap();
-        pooling.forward(&context, batch, 0).unwrap()
+        pooling.forward(&attention.forward(hidden, batch).unwrap(), batch, 0).unwrap()
     };
     let texts: Vec<Vec<u32>> =
         [1_u32, 7, 300, 64, 2, 450, 33].iter().map(|n| (0..*n).map(|i| (i * 7 + n) % 40).collect()).collect();
@@ -98,6 +104,7 @@ fn texts_alone_and_together() {
     });
     let together = RaggedBatch::new(texts.concat(), std::iter::once(0).chain(lengths).collect()).unwrap();
     let rows = same_with_any_threads(|| forward(&together));
+    assert_eq!(same_with_any_threads(|| forward(&together.clone().beside_others())), rows);
     let width = pooling.columns(hidden);
     for (text, row) in texts.iter().zip(rows.chunks(width)) {
         let alone = RaggedBatch::new(text.clone(), vec![0, u32::try_from(text.len()).unwrap()]).unwrap();
@@ -123,9 +130,19 @@ fn ids_lengths_and_shapes_beyond_the_tables_are_errors() {
     assert!(Linear::new(level, Format::Float32, &[0.0; 7], &[0.0; 2], 4).is_err());
     let layer = Linear::new(level, Format::Float32, &[0.0; 8], &[0.0; 2], 4).unwrap();
     assert!(layer.forward(&matrix(2, 5, 1), Activation::Identity).is_err());
-    assert!(layer.forward_add_norm(&matrix(2, 4, 1), &matrix(3, 2, 1), &norm).is_err());
+    let square = linear(Format::Float32, 4, 4, 1);
+    assert!(FeedForward::new(square.clone(), Activation::Relu, layer.clone(), norm.clone()).is_err());
+    assert!(SelfAttention::new(square.clone(), 2, square.clone(), norm.clone()).is_err());
+    let attention = |heads| SelfAttention::new(linear(Format::Float32, 4, 12, 1), heads, square.clone(), norm.clone());
+    assert!(attention(0).is_err());
+    assert!(attention(3).is_err());
+    let batch = RaggedBatch::new(vec![0; 3], vec![0, 3]).unwrap();
+    let error = attention(2).unwrap().forward(matrix(2, 4, 1), &batch).unwrap_err().to_string();
+    assert!(error.starts_with("self-attention: expected 3 rows, found 2"), "{error}");
+    assert!(attention(2).unwrap().forward(matrix(3, 5, 1), &batch).is_err());
+    let integers = Tensor::zeros((3, 4), candle_core::DType::U32, &Device::Cpu).unwrap();
+    assert!(attention(2).unwrap().forward(integers, &batch).is_err());
     assert!(LayerNorm::new(vec![1.0], vec![], 1e-12).is_err());
-    assert!(Attention::new(level, 0, 4).is_err());
     assert!(Pooling::new(vec![]).is_err());
 }
 
@@ -167,11 +184,6 @@ fn layer_norm_of_rows() {
     let norm = LayerNorm::new(numbers(70, 1), numbers(70, 2), 1e-12).unwrap();
     let (rows, level) = (matrix(3000, 70, 3), Level::detected());
     let bits = same_with_any_threads(|| norm.forward(level, &rows).unwrap());
-    let zeros = Tensor::zeros((3000, 70), candle_core::DType::F32, &Device::Cpu).unwrap();
-    let identity = Linear::new(level, Format::Float32, &identity(70), &[0.0; 70], 70).unwrap();
-    assert_eq!(bits, values(&identity.forward_add_norm(&rows, &zeros, &norm).unwrap()));
-}
-
-fn identity(size: usize) -> Vec<f32> {
-    (0..size * size).map(|i| if i % (size + 1) == 0 { 1.0 } else { 0.0 }).collect()
+    let alone = rows.narrow(0, 1234, 1).unwrap().contiguous().unwrap();
+    assert_eq!(values(&norm.forward(level, &alone).unwrap()), bits[1234 * 70..1235 * 70]);
 }

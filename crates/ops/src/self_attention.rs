@@ -1,0 +1,148 @@
+//! The attention block of a BERT layer.
+
+use std::ops::Range;
+
+use candle_core::{CpuStorage, Error, InplaceOp1, Layout, Result, Tensor};
+use kernels::{Activation, AttentionShape};
+use rayon::prelude::*;
+
+use crate::layer_norm::LayerNorm;
+use crate::linear::Linear;
+use crate::ragged_batch::RaggedBatch;
+use crate::rows::matrix_mut;
+use crate::scratch::{Scratch, values_of, with_scratch};
+
+/// Queries of one task, where a text is split: each task transposes the keys of its text again.
+const QUERIES_PER_TASK: usize = 192;
+
+/// `layer_norm(x + output(softmax(q k^T / sqrt(head_dim)) v))` within each text, with q, k and v linear in x (`BertAttention`
+/// of transformers).
+#[derive(Clone, Debug)]
+pub struct SelfAttention {
+    query_key_value: Linear,
+    shape: AttentionShape,
+    output: Linear,
+    norm: LayerNorm,
+}
+
+impl SelfAttention {
+    /// A block of `heads` heads over rows of `norm.columns()` values; `query_key_value` makes queries, keys and values side
+    /// by side, the heads in order within each.
+    ///
+    /// # Errors
+    /// A layer's input is not the output of the one before it, or the columns are not those of `heads` heads.
+    pub fn new(query_key_value: Linear, heads: usize, output: Linear, norm: LayerNorm) -> Result<Self> {
+        let hidden = norm.columns();
+        if heads == 0 || !hidden.is_multiple_of(heads) {
+            return Err(Error::Msg(format!("attention: expected heads of columns, found {heads} of {hidden} columns")));
+        }
+        let expected = [hidden, 3 * hidden, hidden, hidden];
+        let found = [
+            query_key_value.input_features(),
+            query_key_value.output_features(),
+            output.input_features(),
+            output.output_features(),
+        ];
+        if expected != found {
+            return Err(Error::Msg(format!("attention: expected features {expected:?}, found {found:?}")));
+        }
+        Ok(Self { query_key_value, shape: AttentionShape { heads, head_dim: hidden / heads }, output, norm })
+    }
+
+    /// The result for each row of `hidden`, `[tokens, columns]`, in its place.
+    ///
+    /// # Errors
+    /// `hidden` has another shape or type.
+    pub fn forward(&self, hidden: Tensor, batch: &RaggedBatch) -> Result<Tensor> {
+        hidden.inplace_op1(&Forward { block: self, batch })?;
+        Ok(hidden)
+    }
+
+    /// Whole texts on this thread: what lies between the products does not leave the cache.
+    fn texts_here(&self, texts: impl Iterator<Item = Range<usize>>, rows: &mut [f32], scratch: &mut Scratch) {
+        let Scratch { linear, attention, wide, context, output } = scratch;
+        let hidden = self.shape.hidden();
+        let qkv = values_of(wide, 3 * rows.len());
+        self.query_key_value.product_here(Activation::Identity, rows, linear, qkv);
+        let context = values_of(context, rows.len());
+        for text in texts {
+            let qkv = &qkv[text.start * 3 * hidden..text.end * 3 * hidden];
+            let context = &mut context[text.start * hidden..text.end * hidden];
+            kernels::attention(self.output.level(), self.shape, qkv, 0..text.len(), attention, context);
+        }
+        let output = values_of(output, rows.len());
+        self.output.product_here(Activation::Identity, context, linear, output);
+        self.norm.add_and_normalize(self.output.level(), output, rows);
+    }
+
+    /// All texts, some in each task.
+    fn by_texts(&self, batch: &RaggedBatch, groups: &[Range<usize>], rows: &mut [f32]) {
+        let hidden = self.shape.hidden();
+        let mut tasks = Vec::with_capacity(groups.len());
+        let mut rest = rows;
+        for group in groups {
+            let tokens = batch.text_range(group.start).start..batch.text_range(group.end - 1).end;
+            let (of_group, after) = rest.split_at_mut(tokens.len() * hidden);
+            rest = after;
+            tasks.push((group.clone(), tokens.start, of_group));
+        }
+        tasks.into_par_iter().for_each(|(texts, start, rows)| {
+            let ranges = texts.map(|text| batch.text_range(text)).map(|range| range.start - start..range.end - start);
+            with_scratch(|scratch| self.texts_here(ranges, rows, scratch));
+        });
+    }
+
+    /// Fewer groups of texts than threads: the products and the attention of a text are split.
+    fn within_texts(&self, batch: &RaggedBatch, rows: &mut [f32]) {
+        let hidden = self.shape.hidden();
+        let qkv = self.query_key_value.product(Activation::Identity, rows);
+        let mut context = vec![0.0; rows.len()];
+        let mut tasks = Vec::with_capacity(batch.texts());
+        let mut rest = context.as_mut_slice();
+        for text in batch.text_ranges() {
+            for start in (0..text.len()).step_by(QUERIES_PER_TASK) {
+                let queries = start..text.len().min(start + QUERIES_PER_TASK);
+                let (context, after) = rest.split_at_mut(queries.len() * hidden);
+                rest = after;
+                tasks.push((text.clone(), queries, context));
+            }
+        }
+        tasks.into_par_iter().for_each(|(text, queries, context)| {
+            let qkv = &qkv[text.start * 3 * hidden..text.end * 3 * hidden];
+            let level = self.output.level();
+            with_scratch(|scratch| {
+                kernels::attention(level, self.shape, qkv, queries, &mut scratch.attention, context);
+            });
+        });
+        let output = self.output.product(Activation::Identity, &context);
+        self.norm.add_and_normalize(self.output.level(), &output, rows);
+    }
+}
+
+struct Forward<'a> {
+    block: &'a SelfAttention,
+    batch: &'a RaggedBatch,
+}
+
+impl InplaceOp1 for Forward<'_> {
+    fn name(&self) -> &'static str {
+        "self-attention"
+    }
+
+    fn cpu_fwd(&self, storage: &mut CpuStorage, layout: &Layout) -> Result<()> {
+        let Self { block, batch } = self;
+        let hidden = block.shape.hidden();
+        let rows = matrix_mut(storage, layout, hidden, self.name())?;
+        if rows.len() != batch.tokens() * hidden {
+            let found = rows.len() / hidden;
+            return Err(Error::Msg(format!("{}: expected {} rows, found {found}", self.name(), batch.tokens())));
+        }
+        let groups = batch.groups(block.query_key_value.rows_per_task(batch.tokens()));
+        if groups.len() >= rayon::current_num_threads() || !batch.is_alone() {
+            block.by_texts(batch, &groups, rows);
+        } else {
+            block.within_texts(batch, rows);
+        }
+        Ok(())
+    }
+}
