@@ -73,6 +73,11 @@ wheel-cuda: $(CUDA)/ready ## Build the wheel of corten-cuda into dist/, without 
 		$(abspath $(CUDA))/bin/maturin build --release --locked --out $(CURDIR)/dist
 	@large=$$(find dist -name 'corten_cuda-*.whl' -size +60M); [ -z "$$large" ] || { echo "make: $$large is larger than 60 MiB" >&2; exit 1; }
 
+.PHONY: lint-cuda
+lint-cuda: $(CUDA)/ready ## Compile and lint what `make test` leaves out, the code behind the feature cuda, without a GPU
+	source cuda-wheel/toolchain.sh $(CUDA) && CARGO_TARGET_DIR=$(abspath $(CUDA_TARGET)) \
+		cargo clippy --workspace --all-targets --features python-bindings/cuda --release --locked -- -D warnings
+
 .PHONY: docs
 docs: rust ## Build the Rust documentation into target/doc
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked

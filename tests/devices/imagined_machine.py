@@ -83,6 +83,8 @@ class Machine:
 
         for name, _ in LIBRARIES:
             compile_shared("/dev/null", self.libraries / name)
+        # Otherwise a namespace, to which nvidia's packages of the environment that runs the tests would belong too.
+        (self.packages / "nvidia" / "__init__.py").touch()
 
     def encode(self, folder: Path, device: str, dtype: str = "float32") -> list[str]:
         """What PROGRAM prints, without the line about the model."""

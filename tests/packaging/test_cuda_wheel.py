@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
+import shutil
 import subprocess
 import sys
 from email.message import Message
@@ -85,6 +87,46 @@ def test_the_compute_capability_is_the_least_that_is_let_through() -> None:
 def test_the_linker_is_given_the_libraries_that_are_loaded() -> None:
     [line] = re.findall(r"^for library in (.*); do$", TOOLCHAIN, re.MULTILINE)
     assert {f"lib{name}" for name in line.split()} == {name for name, _ in LIBRARIES}
+
+
+def source_toolchain(environment: Path, program: str) -> subprocess.CompletedProcess[str]:
+    """Runs a program in a shell that has sourced toolchain.sh for an environment."""
+    return subprocess.run(
+        ["bash", "-euc", f'source "$1" "$2"; {program}', "bash", FOLDER / "toolchain.sh", environment],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=25,
+    )
+
+
+def test_the_toolchain_says_what_it_misses(tmp_path: Path) -> None:
+    done = source_toolchain(tmp_path, "echo unreached")
+    home = tmp_path / "lib" / "python3*" / "site-packages" / "nvidia" / "cu13"
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"toolchain.sh: no nvcc in {home}/bin\n"
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="NOT RUN: no C compiler")
+def test_the_toolchain_makes_a_driver_to_link_with(tmp_path: Path) -> None:
+    """Every function of the header, and the name by which the system's loader will look for the real one."""
+    home = tmp_path / "lib" / "python3.12" / "site-packages" / "nvidia" / "cu13"
+    (home / "bin").mkdir(parents=True)
+    (home / "bin" / "nvcc").touch(mode=0o755)
+    (home / "include").mkdir()
+    (home / "include" / "cuda.h").write_text(
+        "#define cuMemAlloc cuMemAlloc_v2\ntypedef int CUdevice;\nCUresult CUDAAPI cuInit(unsigned int Flags);\n"
+    )
+    done = source_toolchain(tmp_path, 'printf "%s\\n" "$CUDA_HOME" "$CUDA_TOOLKIT_ROOT_DIR" "$LIBRARY_PATH"')
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[:2] == [str(home)] * 2
+    stubs = tmp_path / "stubs"
+    assert done.stdout.splitlines()[2].split(":")[0] == str(stubs)
+    driver = ctypes.CDLL(str(stubs / "libcuda.so"))
+    assert [driver.cuInit(0), driver.cuMemAlloc(), driver.cuMemAlloc_v2()] == [100] * 3
+    assert not hasattr(driver, "CUdevice")
+    assert b"libcuda.so.1\0" in (stubs / "libcuda.so").read_bytes()
+    assert (stubs / "libcublas.so").readlink() == home / "lib" / "libcublas.so.13"
 
 
 def test_importing_the_package_loads_no_library() -> None:
