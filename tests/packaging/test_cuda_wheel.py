@@ -82,6 +82,8 @@ def test_the_compiler_is_the_oldest_that_a_driver_must_have() -> None:
 def test_the_compute_capability_is_the_least_that_is_let_through() -> None:
     major, minor = LEAST_CAPABILITY
     assert re.findall(r"CUDA_COMPUTE_CAP=(\d+)", TOOLCHAIN) == [f"{major}{minor}"]
+    kernels = (REPOSITORY / "crates" / "cuda-kernels" / "src" / "gpu.rs").read_text(encoding="utf-8")
+    assert f"OLDEST_CAPABILITY: (i32, i32) = ({major}, {minor});" in kernels
 
 
 def test_the_linker_is_given_the_libraries_that_are_loaded() -> None:
