@@ -114,7 +114,19 @@ def test_files_that_the_documents_name_exist() -> None:
 
 def test_every_target_has_a_line_of_help() -> None:
     makefile = (REPOSITORY / "Makefile").read_text()
-    for name in ("demo", "test", "bench", "quality", "wheel", "docs", "format", "clean", "help"):
+    for name in (
+        "demo",
+        "test",
+        "bench",
+        "quality",
+        "wheel",
+        "wheel-cuda",
+        "lint-cuda",
+        "docs",
+        "format",
+        "clean",
+        "help",
+    ):
         assert re.search(rf"^{name}:.*## \S", makefile, re.MULTILINE), name
 
 

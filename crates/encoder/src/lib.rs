@@ -34,6 +34,7 @@ mod encode_sparse;
 mod encoder;
 mod error;
 mod limits;
+mod loaded_on;
 mod model;
 mod options;
 mod plan;
@@ -51,6 +52,7 @@ mod word_pieces;
 
 pub use encoder::Encoder;
 pub use error::EncodeError;
+pub use loaded_on::LoadedOn;
 pub use model_files::{ModelFileError, Settings, Similarity, TokenizerFiles};
 pub use models::{Dtype, Level, LevelError, ModelError};
 pub use options::{Device, DtypeChoice, EncodeOptions, LoadOptions, SparseOptions};

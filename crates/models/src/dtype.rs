@@ -41,7 +41,7 @@ impl Dtype {
     }
 
     /// The dtype named `auto`. On the CPU bfloat16 where it is faster than float32, which is where the level has instructions for it. On
-    /// a CUDA device float16, as fast there as bfloat16 and eight times as fine.
+    /// a CUDA device float16, which tensor cores multiply as fast as bfloat16 and which is eight times as fine.
     #[must_use]
     pub fn automatic(processor: &Processor) -> Self {
         match (processor.is_cuda(), processor.level().has_bfloat16()) {

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::goldens::{Fixture, encode, texts, token_ids};
-use encoder::{Device, Dtype, DtypeChoice, EncodeError, EncodeOptions, Encoder, LoadOptions};
+use encoder::{Dtype, DtypeChoice, EncodeError, EncodeOptions, Encoder, LoadOptions};
 
 fn go_on(_: usize) -> ControlFlow<()> {
     ControlFlow::Continue(())
@@ -162,7 +162,7 @@ fn arguments_of_zero_are_refused() {
 #[cfg(not(feature = "cuda"))]
 #[test]
 fn a_cuda_device_is_refused_by_a_build_without_cuda() {
-    let options = LoadOptions { device: Device::Cuda(1), ..LoadOptions::default() };
+    let options = LoadOptions { device: encoder::Device::Cuda(1), ..LoadOptions::default() };
     let error = Encoder::load(Path::new("/nowhere/at all"), &options).err().unwrap();
     assert!(matches!(error, EncodeError::Device(_)), "{error:?}");
     assert_eq!(
