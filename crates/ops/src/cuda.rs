@@ -98,20 +98,6 @@ impl Cuda {
         CudaStorage::wrap_cuda_slice(slice, self.device.clone())
     }
 
-    /// `rows weight^T` by cuBLAS, with float32 sums: `[n, depth]` and `[width, depth]` to `[n, width]`.
-    fn product(
-        &self,
-        rows: &CudaStorage,
-        count: usize,
-        weight: &CudaStorage,
-        width: usize,
-        depth: usize,
-    ) -> Result<CudaStorage> {
-        let left = Layout::contiguous((count, depth));
-        let right = Layout::contiguous((width, depth)).transpose(0, 1)?;
-        rows.matmul(weight, (1, count, width, depth), &left, &right)
-    }
-
     /// A weight in the type of the activations, on the device.
     fn place(&self, values: &[f32], dtype: DType) -> Result<CudaStorage> {
         let tensor = Tensor::new(values, &Device::Cpu)?.to_dtype(dtype)?;
@@ -138,6 +124,13 @@ impl Cuda {
     fn result<T: CudaDType>(&self, slice: CudaSlice<T>, rows: usize, columns: usize) -> (CudaStorage, Shape) {
         (self.storage(slice), Shape::from((rows, columns)))
     }
+}
+
+/// `rows weight^T` by cuBLAS, with float32 sums: `[n, depth]` and `[width, depth]` to `[n, width]`.
+fn product(rows: &CudaStorage, count: usize, weight: &CudaStorage, width: usize, depth: usize) -> Result<CudaStorage> {
+    let left = Layout::contiguous((count, depth));
+    let right = Layout::contiguous((width, depth)).transpose(0, 1)?;
+    rows.matmul(weight, (1, count, width, depth), &left, &right)
 }
 
 /// Runs an expression with a type in place of the activations' type.

@@ -10,7 +10,7 @@ use candle_core::{CudaStorage, Layout, Result, Shape};
 use cuda_kernels::Number;
 use kernels::{Activation, AttentionShape};
 
-use super::{Cuda, with_number, wrap};
+use super::{Cuda, product, with_number, wrap};
 use crate::format::Format;
 use crate::ragged_batch::RaggedBatch;
 
@@ -49,7 +49,7 @@ impl CudaLinear {
 
     /// The product without the bias: `[count, output_features]`.
     fn product(&self, rows: &CudaStorage, count: usize) -> Result<CudaStorage> {
-        self.cuda.product(rows, count, &self.weight, self.output_features, self.input_features)
+        product(rows, count, &self.weight, self.output_features, self.input_features)
     }
 
     /// `activation(x * weight^T + bias)`.

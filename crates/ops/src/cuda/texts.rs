@@ -9,7 +9,7 @@ use candle_core::{CudaStorage, Error, Layout, Result, Shape};
 use cuda_kernels::{Gpu, Lengths, LogitChunk, PoolingOutput};
 use kernels::{PoolingMode, TermFormula};
 
-use super::{Cuda, with_number, wrap};
+use super::{Cuda, product, with_number, wrap};
 use crate::format::Format;
 use crate::ragged_batch::RaggedBatch;
 
@@ -38,12 +38,11 @@ impl Eq for DeviceLengths {}
 impl DeviceLengths {
     /// The lengths on `gpu`, copied there on first use.
     pub(crate) fn get(&self, gpu: &Gpu, ends: &[u32]) -> Result<Arc<Lengths<Gpu>>> {
-        let (device, lengths) = match self.0.get() {
-            Some(present) => present,
-            None => {
-                let lengths = Arc::new(Lengths::upload(gpu, ends).map_err(wrap)?);
-                self.0.get_or_init(|| (gpu.id(), lengths))
-            }
+        let (device, lengths) = if let Some(present) = self.0.get() {
+            present
+        } else {
+            let lengths = Arc::new(Lengths::upload(gpu, ends).map_err(wrap)?);
+            self.0.get_or_init(|| (gpu.id(), lengths))
         };
         if *device != gpu.id() {
             return Err(Error::Msg("batch: expected one device, found two".to_owned()));
@@ -153,7 +152,7 @@ pub(crate) fn term_weights(
     let mut output = cuda.reserve::<f32>(batch.texts(), *terms)?;
     with_number!(storage.dtype(), OP, |T| {
         for chunk in chunks {
-            let logits = cuda.product(storage, tokens, &chunk.weight, chunk.terms, columns)?;
+            let logits = product(storage, tokens, &chunk.weight, chunk.terms, columns)?;
             let logits =
                 LogitChunk { logits: logits.as_cuda_slice::<T>()?, bias: &chunk.bias, first_term: chunk.first_term };
             cuda_kernels::pool_logits(&cuda.gpu, formula, &lengths, &logits, *terms, &mut output).map_err(wrap)?;
