@@ -8,6 +8,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PEERS := .venv-peers
 SPARSE_PEERS := .venv-sparse-peers
+CUDA := .venv-cuda
+CUDA_TARGET := target/cuda
 NEXTEST_VERSION := 0.9.143
 
 # .venv/bin first: cargo finds cargo-nextest there where it had to be installed. ~/.cargo/bin is where rustup puts cargo.
@@ -65,6 +67,17 @@ quality: build ## Reproduce the published PubMedQA and SciFact figures (needs ..
 wheel: $(VENV)/ready ## Build a wheel into dist/
 	$(BIN)/maturin build --release --locked --out dist
 
+.PHONY: wheel-cuda
+wheel-cuda: $(CUDA)/ready ## Build the wheel of corten-cuda into dist/, without a GPU (half an hour the first time, 4 GB)
+	source cuda-wheel/toolchain.sh $(CUDA) && cd cuda-wheel && CARGO_TARGET_DIR=$(abspath $(CUDA_TARGET)) \
+		$(abspath $(CUDA))/bin/maturin build --release --locked --out $(CURDIR)/dist
+	@large=$$(find dist -name 'corten_cuda-*.whl' -size +60M); [ -z "$$large" ] || { echo "make: $$large is larger than 60 MiB" >&2; exit 1; }
+
+.PHONY: lint-cuda
+lint-cuda: $(CUDA)/ready ## Compile and lint what `make test` leaves out, the code behind the feature cuda, without a GPU
+	source cuda-wheel/toolchain.sh $(CUDA) && CARGO_TARGET_DIR=$(abspath $(CUDA_TARGET)) \
+		cargo clippy --workspace --all-targets --features python-bindings/cuda --release --locked -- -D warnings
+
 .PHONY: docs
 docs: rust ## Build the Rust documentation into target/doc
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
@@ -81,7 +94,7 @@ build: $(VENV)/ready ## Compile the native module and install corten into .venv,
 
 .PHONY: clean
 clean: ## Remove everything that was built
-	rm -rf .venv $(PEERS) $(SPARSE_PEERS) target dist python/corten/_native*.so .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv $(PEERS) $(SPARSE_PEERS) $(CUDA) target dist python/corten/_native*.so .mypy_cache .pytest_cache .ruff_cache
 	find python tests examples benches -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: rust
@@ -111,6 +124,13 @@ $(SPARSE_PEERS)/ready: benches/sparse/requirements.txt | python
 	$(PYTHON) -m venv $(SPARSE_PEERS)
 	$(SPARSE_PEERS)/bin/python -m pip install --quiet --disable-pip-version-check -r benches/sparse/requirements.txt
 	$(SPARSE_PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps txtai==9.14.0
+	touch $@
+
+# CUDA's compiler and libraries, from packages: nothing needs to be installed for them.
+$(CUDA)/ready: cuda-wheel/toolchain.txt | rust python
+	@command -v cc > /dev/null || { echo 'make: no cc found: install a C and C++ compiler, which CUDA'"'"'s needs' >&2; exit 1; }
+	$(PYTHON) -m venv $(CUDA)
+	$(CUDA)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	touch $@
 
 .PHONY: cargo-nextest

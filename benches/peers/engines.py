@@ -36,7 +36,7 @@ class Corten:
         import corten
 
         try:
-            self.encoder = corten.Encoder(folder / "source", dtype=dtype, threads=threads)
+            self.encoder = corten.Encoder(folder / "source", device="cpu", dtype=dtype, threads=threads)
         except ValueError as error:
             raise Unavailable(str(error)) from error
         self.encoder.max_seq_length = length

@@ -30,8 +30,15 @@ def cpu_info() -> dict[str, Any]: ...
 @final
 class Encoder:
     def __new__(
-        cls, path: str | os.PathLike[str], *, threads: int | None = None, dtype: str = "float32"
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        threads: int | None = None,
+        dtype: str = "float32",
+        device: str = "cpu",
     ) -> Encoder: ...
+    @property
+    def device(self) -> str: ...
     @property
     def dtype(self) -> str: ...
     @property

@@ -8,8 +8,6 @@ import sys
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
-from corten._native import DeviceError
-
 _Method = TypeVar("_Method", bound=Callable[..., Any])
 
 
@@ -32,14 +30,6 @@ def positive_integer(argument: str, value: Any) -> int:
     if number is None or number < 1:
         raise ValueError(f"{argument}: expected an integer of at least 1, found {value!r}")
     return min(number, sys.maxsize)  # a larger one means the same: as many as there are
-
-
-def check_device(device: Any) -> None:
-    """Raises DeviceError for a device that this build has no support for. A `torch.device("cpu")` will do."""
-    if device is not None and str(device) not in {"cpu", "auto"}:
-        raise DeviceError(
-            f'device: this build computes on "cpu" only, found "{device}" (hint: leave it out or pass "auto")'
-        )
 
 
 def check_dense_arguments(max_active_dims: Any) -> None:

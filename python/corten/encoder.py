@@ -6,15 +6,14 @@ import logging
 from collections.abc import Iterable, Iterator, Sized
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast, overload
 
-from corten._native import Encoder as NativeEncoder
 from corten._native import cpu_info
 from corten.arguments import (
     check_dense_arguments,
-    check_device,
     check_encode_arguments,
     check_sparse_arguments,
     signature_of,
 )
+from corten.device import check_device_of_call, choose_device
 from corten.encoder_settings import EncoderSettings
 from corten.hub import model_folder
 from corten.progress import progress_bar
@@ -28,6 +27,8 @@ if TYPE_CHECKING:
     import os
 
     from numpy.typing import NDArray
+
+    from corten._native import Encoder as NativeEncoder
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +70,8 @@ class Encoder(EncoderSettings, SparseMethods):
 
         Args:
             model_name_or_path: A folder, or a hub id (`owner/name`; `name` stands for `sentence-transformers/name`).
-            device: "cpu", "auto" or None, which are the same in this build.
+            device: "cpu", "cuda", "cuda:1" and so on, or "auto", which None means too: the first GPU where the package
+                corten-cuda is installed and finds one that it can use, else the CPU; the logger says why.
             prompts: Prompts by name; they overrule those of the model.
             default_prompt_name: The prompt that `encode` uses where none is given; overrules the model's.
             similarity_fn_name: "cosine", "dot", "euclidean" or "manhattan"; overrules the model's.
@@ -83,16 +85,18 @@ class Encoder(EncoderSettings, SparseMethods):
             dtype: What the layers' products are computed in. "float32", the default, gives the reference's vectors to
                 rounding error. "bfloat16" and "int8" are faster; their vectors have cosines of at least 0.9999 and
                 0.999 with those. "auto" is "bfloat16" on processors that have instructions for it, else "float32".
-                A static embedding has no layers: it takes every dtype and is computed in float32.
+                A GPU has "float16" instead of "int8", and "auto" is "float16" there. A static embedding has no
+                layers: it takes every dtype of its device and is computed in float32.
             threads: How many threads to encode with; None for as many as this process may use.
 
         Raises:
             ModelFileError: A file of the model is malformed or of a kind that is not supported.
-            DeviceError: A device this build has no support for.
+            DeviceError: The GPU asked for cannot be used: the message says what is missing, or what was found.
+            MemoryError: The GPU has no room for the model.
             FileNotFoundError: No such folder, and no such model on the hub.
             ValueError: An argument out of range.
         """
-        check_device(device)
+        device, native = choose_device(device, dtype)
         self._threads = threads
         self._folder = model_folder(
             model_name_or_path,
@@ -101,9 +105,9 @@ class Encoder(EncoderSettings, SparseMethods):
             token=token,
             local_files_only=local_files_only,
         )
-        self._native = NativeEncoder(self._folder, threads=threads, dtype=dtype)
-        level = cpu_info()["level"]
-        logger.info("%s: dtype %s, CPU level %s, threads %d", self._folder, self.dtype, level, self.threads)
+        self._native: NativeEncoder = native.Encoder(self._folder, threads=threads, dtype=dtype, device=device)
+        runs_on = f"CPU level {cpu_info()['level']}" if device == "cpu" else f"device {device}"
+        logger.info("%s: dtype %s, %s, threads %d", self._folder, self.dtype, runs_on, self.threads)
         self.prompts: dict[str, str] = {**self._native.prompts, **(prompts or {})}
         self.default_prompt_name = default_prompt_name or self._native.default_prompt_name
         if self.default_prompt_name is not None:
@@ -176,7 +180,7 @@ class Encoder(EncoderSettings, SparseMethods):
             precision: "float32", "int8", "uint8", "binary" or "ubinary": see `corten.quantize_embeddings`.
             convert_to_numpy: False gives a list of vectors instead of one array.
             convert_to_tensor: True gives a torch tensor (torch must be installed).
-            device: None, "cpu" or "auto".
+            device: None, "auto" or the device that the Encoder was made for: weights do not move.
             normalize_embeddings: Scale each vector to length 1; a zero vector stays zero.
             truncate_dim: Cut vectors to this many dimensions; overrules the attribute.
             pool: None; a pool of processes is not needed and not taken.
@@ -197,7 +201,7 @@ class Encoder(EncoderSettings, SparseMethods):
         """
         sentences = kwargs.pop("inputs", None) if sentences is None else sentences
         check_encode_arguments(output_value, pool, kwargs)
-        check_device(device)
+        check_device_of_call(device, self.device)
         check_precision(precision)
         texts: Iterable[str] = [sentences] if isinstance(sentences, str) else cast("Iterable[str]", sentences)
         prompt = resolve_prompt(self.prompts, self.default_prompt_name, prompt, prompt_name)
@@ -278,7 +282,7 @@ class Encoder(EncoderSettings, SparseMethods):
         }
         return (
             _load,
-            (type(self), str(self._folder), self.dtype, self._threads),
+            (type(self), str(self._folder), self.dtype, self._threads, self.device),
             (settings, self._similarity, self.max_seq_length),
         )
 
@@ -290,6 +294,6 @@ class Encoder(EncoderSettings, SparseMethods):
         self.__dict__.update(settings)
 
 
-def _load(kind: type[Encoder], folder: str, dtype: str, threads: int | None) -> Encoder:
+def _load(kind: type[Encoder], folder: str, dtype: str, threads: int | None, device: str) -> Encoder:
     """What unpickling calls: keyword arguments, which `__reduce__` cannot name."""
-    return kind(folder, dtype=dtype, threads=threads)
+    return kind(folder, dtype=dtype, threads=threads, device=device)

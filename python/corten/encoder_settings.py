@@ -67,12 +67,12 @@ class EncoderSettings:
 
     @property
     def device(self) -> str:
-        """Where vectors are computed: "cpu"."""
-        return "cpu"
+        """Where vectors are computed: "cpu", or the number of a GPU as in "cuda:0"."""
+        return self._native.device
 
     @property
     def dtype(self) -> str:
-        """What the layers' products are computed in: "float32", "bfloat16" or "int8"."""
+        """What the layers' products are computed in: "float32", "bfloat16", "int8" or, on a GPU, "float16"."""
         return self._native.dtype
 
     @property

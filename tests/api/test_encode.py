@@ -166,15 +166,6 @@ def test_arguments_no_model_takes(tiny: corten.Encoder, arguments: dict[str, Any
     assert str(error.value) == message
 
 
-@pytest.mark.parametrize("device", ["cuda", "cuda:0", "mps", ["cpu", "cpu"], 0])
-def test_other_devices(tiny: corten.Encoder, tiny_folder: Any, device: Any) -> None:
-    message = f'device: this build computes on "cpu" only, found "{device}" (hint: leave it out or pass "auto")'
-    for use in (lambda: tiny.encode(TEXTS, device=device), lambda: corten.Encoder(tiny_folder, device=device)):
-        with pytest.raises(corten.DeviceError) as error:
-            use()
-        assert str(error.value) == message
-
-
 def test_without_torch_a_tensor_is_a_clear_error(tiny: corten.Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
     real_import = builtins.__import__
 

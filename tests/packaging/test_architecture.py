@@ -71,15 +71,17 @@ def test_model_files_does_not_know_candle() -> None:
             assert rooms is None or package["name"] in rooms, f"{package['name']} depends on {dependency['name']}"
 
 
+# Vector instructions and calls into CUDA.
+UNSAFE_ROOMS = [CRATES / "kernels", CRATES / "cuda-kernels"]
 # A file cannot be mapped without `unsafe`; its caller says why that is sound.
 MAPPING = CRATES / "sparse-index" / "src" / "mapping.rs"
 
 
-def test_unsafe_only_in_kernels() -> None:
+def test_unsafe_only_in_its_rooms() -> None:
     sites = [
         f"{path.relative_to(REPOSITORY)}:{number}"
         for path in RUST_FILES
-        if not path.is_relative_to(CRATES / "kernels") and path != MAPPING
+        if path != MAPPING and not any(path.is_relative_to(room) for room in UNSAFE_ROOMS)
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1)
         if re.search(r"\bunsafe\s*(\{|fn|impl|extern)", line.split("//")[0])
     ]
@@ -112,7 +114,19 @@ def test_files_that_the_documents_name_exist() -> None:
 
 def test_every_target_has_a_line_of_help() -> None:
     makefile = (REPOSITORY / "Makefile").read_text()
-    for name in ("demo", "test", "bench", "quality", "wheel", "docs", "format", "clean", "help"):
+    for name in (
+        "demo",
+        "test",
+        "bench",
+        "quality",
+        "wheel",
+        "wheel-cuda",
+        "lint-cuda",
+        "docs",
+        "format",
+        "clean",
+        "help",
+    ):
         assert re.search(rf"^{name}:.*## \S", makefile, re.MULTILINE), name
 
 

@@ -30,6 +30,7 @@ def test_import_brings_in_nothing_heavy() -> None:
     modules = set(python("import sys, corten; print(*sys.modules)").split())
     assert "numpy" in modules
     assert modules.isdisjoint({"huggingface_hub", "tqdm", "torch", "transformers", "httpx", "requests", "asyncio"})
+    assert modules.isdisjoint({"corten.cuda", "corten.cuda_driver", "corten.cuda_libraries", "corten_cuda"})
 
 
 def test_encoding_a_folder_brings_in_nothing_more(tiny_folder: Path) -> None:

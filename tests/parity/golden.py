@@ -38,18 +38,19 @@ class Tolerance:
     absolute: float
     relative: float
     reason: str
+    kind: str = "values"  # or "integers", "levels", "bits"
 
 
-EXACT = Tolerance(0, 0, "token ids and shapes are integers")
+EXACT = Tolerance(0, 0, "token ids and shapes are integers", "integers")
 DENSE = Tolerance(1e-5, 1e-5, "the fixtures' bound: sums of some hundred float32 products in another order")
 MINILM_ROWS = Tolerance(5e-6, 0, "the fixtures' bound for this model, whose vectors have length 1")
 TOKENS = Tolerance(5e-6, 0, "the fixtures' bound for token vectors: no sum over tokens adds up their noise")
-LEVELS = Tolerance(1, 0, "one of 256 levels: a value near the edge between two may fall on either side")
+LEVELS = Tolerance(1, 0, "one of 256 levels: a value near the edge between two may fall on either side", "levels")
 FLOAT16 = Tolerance(5e-3, 0, "the reference computed these in float16; ours are float32 from the same weights")
 BFLOAT16 = Tolerance(5e-2, 0, "the reference computed these in bfloat16; ours are float32 from the same weights")
 SPARSE_VALUES = Tolerance(2e-5, 2e-5, "the fixtures' bound: the noise of 32 logits' products, and of sums over tokens")
 DOT_PRODUCTS = Tolerance(0, 1e-4, "the fixtures' bound for dot products of sparse rows")
-BITS = Tolerance(1e-5, 0, "a sign may differ only where the value is nearer to zero than the dense bound")
+BITS = Tolerance(1e-5, 0, "a sign may differ only where the value is nearer to zero than the dense bound", "bits")
 
 _BY_NAME: list[tuple[str, Tolerance]] = [
     (r"ids|ids_prompt", EXACT),

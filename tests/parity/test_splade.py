@@ -33,8 +33,8 @@ TRAINED = g.Tolerance(1e-4, 0, "the bound for the trained model: sums of 384 pro
 
 
 @cache
-def encoder(name: str) -> corten.Encoder:
-    return corten.Encoder(g.golden(name).folder)
+def encoder(name: str, device: str = "cpu") -> corten.Encoder:
+    return corten.Encoder(g.golden(name).folder, device=device)
 
 
 def rows_of(name: str, array: str) -> SparseEmbeddings:
@@ -68,12 +68,16 @@ def test_there_are_cases() -> None:
 @needs_fixtures
 @pytest.mark.parametrize(("name", "array"), CASES)
 def test_sparse_rows(name: str, array: str) -> None:
+    answer = evaluate(name, array, encoder(name))
+    assert_sparse_close(answer, rows_of(name, array), g.golden(name).tolerance(array), f"{name} {array}")
+
+
+def evaluate(name: str, array: str, model: corten.Encoder) -> Any:
+    """What corten answers to the call that made `array`."""
     call = g.golden(name).made_by(f"{array}.values")["call"]
-    model = encoder(name)
     names = {"encode": model.encode, "encode_query": model.encode_query, "encode_document": model.encode_document}
     # The calls are data of the fixtures, which the person who runs the tests put there.
-    answer = eval(call, {"__builtins__": {}, "texts": g.texts(), **names})
-    assert_sparse_close(answer, rows_of(name, array), g.golden(name).tolerance(array), f"{name} {array}")
+    return eval(call, {"__builtins__": {}, "texts": g.texts(), **names})
 
 
 @needs_fixtures

@@ -78,6 +78,10 @@ impl Stage for EmbedSparse {
         self.tokens.first_text(task)
     }
 
+    fn workers(&self) -> Option<usize> {
+        Some(self.tokens.workers)
+    }
+
     fn work(&self, task: usize, cancel: &Cancel) -> Result<Vec<SparseRow>, EncodeError> {
         let weights = self.model.embed(&self.tokens.batch(task)?, cancel)?;
         let dense = weights.chunks_exact(self.model.terms().max(1));

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use model_files::Settings;
-use models::{DenseModel, Dtype, Level, ModelError, StaticModel};
+use models::{DenseModel, Dtype, StaticModel};
 
 use crate::error::EncodeError;
 use crate::limits::{at_least_one, check_max_seq_length, zeros};
 use crate::model::{Model, Parts};
-use crate::options::{DtypeChoice, EncodeOptions, LoadOptions};
-use crate::plan::{Plan, TOKEN_BUDGET};
+use crate::options::{Device, EncodeOptions, LoadOptions};
+use crate::plan::{Budget, Plan};
+use crate::processor::choose;
 use crate::run::{Call, Watch};
 use crate::stages::{Embed, Hidden, TokenIds, Tokenise, Tokens};
 use crate::static_texts::{self, StaticCall};
@@ -23,6 +24,8 @@ use crate::thread_pool;
 pub struct Encoder {
     pub(crate) parts: Parts,
     threads: usize,
+    /// Never [`Device::Auto`].
+    device: Device,
     /// `usize::MAX` for a static embedding, whose texts are never cut here.
     max_seq_length: AtomicUsize,
 }
@@ -31,18 +34,15 @@ impl Encoder {
     /// Loads a model folder in sentence-transformers, plain transformers or model2vec layout.
     ///
     /// # Errors
-    /// [`EncodeError::File`] for a folder that is missing, malformed or not supported, [`EncodeError::Argument`] and
-    /// [`EncodeError::Threads`] for the threads.
+    /// [`EncodeError::File`] for a folder that is missing, malformed or not supported, [`EncodeError::Device`] for a
+    /// device that is not there or cannot be used, [`EncodeError::Dtype`], [`EncodeError::Argument`] and [`EncodeError::Threads`] for the threads.
     pub fn load(folder: &Path, options: &LoadOptions) -> Result<Self, EncodeError> {
         let threads = options.threads.unwrap_or_else(thread_pool::default_threads);
         let pool = thread_pool::pool(threads)?;
-        let dtype = match options.dtype {
-            DtypeChoice::Fixed(dtype) => dtype,
-            DtypeChoice::Automatic => Dtype::automatic(Level::selected().map_err(ModelError::from)?),
-        };
-        let parts = Parts::load(dtype, model_files::open(folder)?, &pool)?;
+        let (processor, device, dtype) = choose(options)?;
+        let parts = Parts::load(&processor, dtype, model_files::open(folder)?, &pool)?;
         let max_seq_length = AtomicUsize::new(parts.limits.map_or(usize::MAX, |limits| limits.max_seq_length));
-        Ok(Self { parts, threads, max_seq_length })
+        Ok(Self { parts, threads, device, max_seq_length })
     }
 
     /// Turns texts into rows: `[texts.len(), output_dimension]`, row-major float32, in the order of the texts.
@@ -253,8 +253,11 @@ impl Encoder {
     ) -> Result<Tokens, EncodeError> {
         let ids = self.tokenise(call, texts, prompt, max_seq_length)?;
         let counts: Vec<usize> = ids.iter().map(|ids| ids.len()).collect();
-        let plan = Plan::new(&counts, TOKEN_BUDGET, batch_size, self.threads);
-        Ok(Tokens { ids, plan })
+        let budget = match self.device {
+            Device::Cpu | Device::Auto => Budget::of_threads(self.threads),
+            Device::Cuda(_) => Budget::of_device(),
+        };
+        Ok(Tokens { ids, plan: Plan::new(&counts, budget, batch_size), workers: budget.workers })
     }
 
     fn tokenise(

@@ -56,12 +56,20 @@ pub enum EncodeError {
     /// Token vectors were asked of a model that has none.
     #[error("token_embeddings: a static embedding gives one vector a text, and none a token")]
     NoTokenVectors,
-    /// There is not enough memory for the result.
-    #[error("not enough memory for the result: {bytes} bytes")]
-    OutOfMemory {
-        /// How much was asked for; `usize::MAX` if that is not representable.
-        bytes: usize,
+    /// The device cannot compute in this dtype.
+    #[error("dtype: expected {expected}, found '{found}'")]
+    Dtype {
+        /// Those it can.
+        expected: &'static str,
+        /// What was asked for.
+        found: &'static str,
     },
+    /// The device asked for is not there or cannot be used. The text says what was found.
+    #[error("device: {0}")]
+    Device(String),
+    /// There is not enough memory, of the machine or of its device. The text says for what. The encoder can still be used.
+    #[error("not enough memory {0}")]
+    OutOfMemory(String),
     /// The system refused to start the threads.
     #[error("cannot start {threads} threads: {source}")]
     Threads {
@@ -83,12 +91,19 @@ impl From<ModelError> for EncodeError {
         match error {
             ModelError::File(error) => Self::File(error),
             ModelError::Cancelled => Self::Cancelled,
+            ModelError::Device(error) => Self::Device(error.to_string()),
+            ModelError::OutOfMemory(words) => Self::OutOfMemory(words),
             other => Self::Model(Box::new(other)),
         }
     }
 }
 
 impl EncodeError {
+    /// No room for the result; `bytes` is `usize::MAX` if their number is not representable.
+    pub(crate) fn no_memory_for_result(bytes: usize) -> Self {
+        Self::OutOfMemory(format!("for the result: {bytes} bytes"))
+    }
+
     /// The place of the text that caused the error, if it was one text.
     pub(crate) fn text_index(&self) -> Option<usize> {
         match self {

@@ -36,7 +36,7 @@ pub(crate) fn zeros(rows: usize, dimension: usize) -> Result<Vec<f32>, EncodeErr
     let mut probe: Vec<f32> = Vec::new();
     probe
         .try_reserve_exact(values)
-        .map_err(|_| EncodeError::OutOfMemory { bytes: values.saturating_mul(size_of::<f32>()) })?;
+        .map_err(|_| EncodeError::no_memory_for_result(values.saturating_mul(size_of::<f32>())))?;
     drop(probe);
     // Asked for once more, since the system hands out zeros that are not in memory before they are written to: by the
     // threads that fill them, not by this one.

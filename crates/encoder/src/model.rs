@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use model_files::{Model as ModelFiles, Settings, Transformer};
-use models::{DenseModel, Dtype, SpladeModel, StaticModel};
+use models::{DenseModel, Dtype, Processor, SpladeModel, StaticModel};
 use rayon::ThreadPool;
 
 use crate::error::EncodeError;
@@ -41,21 +41,26 @@ pub(crate) struct Limits {
 }
 
 impl Parts {
-    /// Reads the tokenizer and, on `pool`, the weights that `files` describes, for products in `dtype`.
+    /// Reads the tokenizer and, on `pool`, the weights that `files` describes, for `processor` and products in `dtype`.
     ///
     /// # Errors
     /// [`EncodeError::File`], and [`EncodeError::Argument`] for a length limit that no text can keep to.
-    pub(crate) fn load(dtype: Dtype, files: ModelFiles, pool: &ThreadPool) -> Result<Self, EncodeError> {
+    pub(crate) fn load(
+        processor: &Processor,
+        dtype: Dtype,
+        files: ModelFiles,
+        pool: &ThreadPool,
+    ) -> Result<Self, EncodeError> {
         match files {
             ModelFiles::Sentence(mut files) => {
                 let (tokenizer, limits) = read_tokenizer(&mut files.transformer)?;
-                let model = pool.install(|| DenseModel::load(dtype, &files).map_err(EncodeError::from))?;
+                let model = pool.install(|| DenseModel::load(processor, dtype, &files).map_err(EncodeError::from))?;
                 let (model, settings) = (Model::Dense(Arc::new(model)), files.settings);
                 Ok(Self { model, tokenizer, settings, limits: Some(limits), dtype })
             }
             ModelFiles::Splade(mut files) => {
                 let (tokenizer, limits) = read_tokenizer(&mut files.transformer)?;
-                let model = pool.install(|| SpladeModel::load(dtype, &files).map_err(EncodeError::from))?;
+                let model = pool.install(|| SpladeModel::load(processor, dtype, &files).map_err(EncodeError::from))?;
                 let (model, settings) = (Model::Sparse(Arc::new(model)), files.settings);
                 Ok(Self { model, tokenizer, settings, limits: Some(limits), dtype })
             }
@@ -64,7 +69,7 @@ impl Parts {
                 let from = format!("from {:?} of the weights", embedding.tokens_from);
                 let table = TableSize { rows: embedding.tokens, from: &from };
                 let tokenizer = Arc::new(TextTokenizer::of_static_embedding(&embedding.tokenizer, table)?);
-                let model = pool.install(|| StaticModel::load(&files).map_err(EncodeError::from))?;
+                let model = pool.install(|| StaticModel::load(processor, &files).map_err(EncodeError::from))?;
                 let (model, settings) = (Model::Static(Arc::new(model)), files.settings);
                 Ok(Self { model, tokenizer, settings, limits: None, dtype: Dtype::Float32 })
             }

@@ -10,6 +10,41 @@ pub struct LoadOptions {
     pub threads: Option<usize>,
     /// The numbers of the layers' products.
     pub dtype: DtypeChoice,
+    /// Where the model runs.
+    pub device: Device,
+}
+
+/// Where a model runs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Device {
+    /// The processor.
+    #[default]
+    Cpu,
+    /// The CUDA device of this number, from 0. Refused by a build without the feature `cuda`.
+    Cuda(usize),
+    /// The first CUDA device where this build and this machine have one, else the processor.
+    Auto,
+}
+
+impl Device {
+    /// The names of all devices, as an error lists them.
+    pub const NAMES: &str = "\"cpu\", \"cuda\", \"cuda:0\" (or another number) or \"auto\"";
+
+    /// The device of this name; `cuda` is `cuda:0`.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "cpu" => Some(Self::Cpu),
+            "cuda" => Some(Self::Cuda(0)),
+            "auto" => Some(Self::Auto),
+            _ => {
+                let digits = name.strip_prefix("cuda:")?;
+                // `parse` would take a plus sign.
+                let number = digits.bytes().all(|digit| digit.is_ascii_digit()).then(|| digits.parse().ok());
+                number.flatten().map(Self::Cuda)
+            }
+        }
+    }
 }
 
 /// A dtype, or the choice of the fastest that keeps the accuracy of its name.
@@ -17,13 +52,15 @@ pub struct LoadOptions {
 pub enum DtypeChoice {
     /// This one.
     Fixed(Dtype),
-    /// bfloat16 where the processor multiplies it faster than float32, else float32.
+    /// On the CPU bfloat16 where the processor multiplies it faster than float32, else float32; on a CUDA device float16.
     Automatic,
 }
 
 impl DtypeChoice {
-    /// The names of all choices, as an error lists them.
+    /// The names of all choices on the CPU, as an error lists them.
     pub const NAMES: &str = "\"float32\", \"bfloat16\", \"int8\" or \"auto\"";
+    /// The names of all choices on a CUDA device.
+    pub const NAMES_ON_CUDA: &str = "\"float32\", \"bfloat16\", \"float16\" or \"auto\"";
 
     /// The choice of this name.
     #[must_use]
@@ -71,5 +108,23 @@ impl Default for SparseOptions {
 impl Default for EncodeOptions {
     fn default() -> Self {
         Self { prompt: None, batch_size: 32, normalize: false, truncate_dim: None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn devices_have_names() {
+        let named =
+            [("cpu", Device::Cpu), ("auto", Device::Auto), ("cuda", Device::Cuda(0)), ("cuda:7", Device::Cuda(7))];
+        for (name, device) in named {
+            assert_eq!(Device::from_name(name), Some(device));
+        }
+        for name in ["", "CUDA", "cuda:", "cuda:x", "cuda:+1", "cuda:-1", "cuda: 1", "cuda:99999999999999999999", "mps"]
+        {
+            assert_eq!(Device::from_name(name), None, "{name}");
+        }
     }
 }

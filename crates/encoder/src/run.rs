@@ -36,6 +36,11 @@ pub(crate) trait Stage: Send + Sync {
     /// The lowest index of the texts of a task.
     fn first_text(&self, task: usize) -> usize;
 
+    /// Tasks that run at once, if not as many as there are threads.
+    fn workers(&self) -> Option<usize> {
+        None
+    }
+
     /// Does one task on a thread of the pool.
     fn work(&self, task: usize, cancel: &Cancel) -> Result<Self::Output, EncodeError>;
 }
@@ -71,9 +76,9 @@ impl<'watch, 'data> Call<'watch, 'data> {
         stage: &Arc<S>,
         mut place: impl FnMut(&mut Self, usize, S::Output),
     ) -> Result<(), EncodeError> {
-        // One more than can run, so that no thread waits for this one to wake up.
-        let most_in_flight = self.pool.current_num_threads() + 1;
         let pool = Arc::clone(&self.pool);
+        // One more than can run, so that no thread waits for this one to wake up.
+        let most_in_flight = stage.workers().unwrap_or(pool.current_num_threads()) + 1;
         let (sender, receiver) = mpsc::channel();
         let mut next = 0;
         let mut in_flight = 0_usize;
@@ -88,9 +93,8 @@ impl<'watch, 'data> Call<'watch, 'data> {
                     }
                     let (stage, cancel, sender) = (Arc::clone(stage), self.cancel.clone(), sender.clone());
                     scope.spawn(move |_| {
-                        let result = guarded(stage.as_ref(), task, &cancel);
                         // The calling thread can only be gone if it panicked; then there is nobody to tell.
-                        let _ = sender.send((task, result));
+                        let _ = sender.send((task, guarded(stage.as_ref(), task, &cancel)));
                     });
                     in_flight += 1;
                 }

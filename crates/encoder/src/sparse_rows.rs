@@ -54,7 +54,7 @@ impl SparseRows {
             .try_reserve_exact(count)
             .and_then(|()| joined.values.try_reserve_exact(count))
             .and_then(|()| joined.offsets.try_reserve_exact(rows.len() + 1))
-            .map_err(|_| EncodeError::OutOfMemory { bytes })?;
+            .map_err(|_| EncodeError::no_memory_for_result(bytes))?;
         let mut end = 0_i64;
         joined.offsets.push(end);
         for row in rows {

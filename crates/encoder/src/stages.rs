@@ -99,6 +99,8 @@ impl Stage for Tokenise {
 pub(crate) struct Tokens {
     pub(crate) ids: Vec<TokenIds>,
     pub(crate) plan: Plan,
+    /// Batches that are computed at once.
+    pub(crate) workers: usize,
 }
 
 impl Tokens {
@@ -149,6 +151,10 @@ impl Stage for Embed {
         self.tokens.first_text(task)
     }
 
+    fn workers(&self) -> Option<usize> {
+        Some(self.tokens.workers)
+    }
+
     fn work(&self, task: usize, cancel: &Cancel) -> Result<Vec<f32>, EncodeError> {
         let model = &self.model;
         let rows = model.embed(&self.tokens.batch(task)?, self.excluded_prompt_tokens, cancel)?;
@@ -177,6 +183,10 @@ impl Stage for Hidden {
 
     fn first_text(&self, task: usize) -> usize {
         self.tokens.first_text(task)
+    }
+
+    fn workers(&self) -> Option<usize> {
+        Some(self.tokens.workers)
     }
 
     fn work(&self, task: usize, cancel: &Cancel) -> Result<Vec<Vec<f32>>, EncodeError> {

@@ -5,7 +5,7 @@
 
 use candle_core::Tensor;
 use model_files::{BertConfig, Selected, TensorSpec, Weights};
-use ops::{Embedding, FeedForward, Format, LayerNorm, Level, Linear, RaggedBatch, SelfAttention};
+use ops::{Embedding, FeedForward, Format, LayerNorm, Linear, Processor, RaggedBatch, SelfAttention};
 
 use crate::bert_hash;
 use crate::cancel::Cancel;
@@ -25,15 +25,20 @@ pub(crate) struct Bert {
 
 impl Bert {
     /// Reads the tensors of `weights` that `config` asks for.
-    pub(crate) fn load(level: Level, dtype: Dtype, config: &BertConfig, weights: &Weights) -> Result<Self, ModelError> {
+    pub(crate) fn load(
+        processor: &Processor,
+        dtype: Dtype,
+        config: &BertConfig,
+        weights: &Weights,
+    ) -> Result<Self, ModelError> {
         let mut required = embedding_tensors(config);
         for index in 0..config.num_hidden_layers {
             required.extend(layer_tensors(config, index));
         }
         let tensors = weights.select(&PREFIXES, &required)?;
-        let embedding = load_embedding(level, config, weights, &tensors)?;
+        let embedding = load_embedding(processor, dtype, config, weights, &tensors)?;
         let layers = (0..config.num_hidden_layers)
-            .map(|index| Layer::load(level, dtype, config, &tensors, &format!("encoder.layer.{index}")))
+            .map(|index| Layer::load(processor, dtype, config, &tensors, &format!("encoder.layer.{index}")))
             .collect::<Result<_, _>>()?;
         Ok(Self { embedding, layers, hidden_size: config.hidden_size })
     }
@@ -61,7 +66,7 @@ struct Layer {
 
 impl Layer {
     fn load(
-        level: Level,
+        processor: &Processor,
         dtype: Dtype,
         config: &BertConfig,
         tensors: &Selected<'_>,
@@ -71,7 +76,7 @@ impl Layer {
         let linear = |name: &str, format: Format, input_features: usize| -> Result<Linear, ModelError> {
             let weight = tensors.read(&format!("{prefix}.{name}.weight"))?;
             let bias = tensors.read(&format!("{prefix}.{name}.bias"))?;
-            Ok(Linear::new(level, format, &weight, &bias, input_features)?)
+            Ok(Linear::new(processor, format, &weight, &bias, input_features)?)
         };
         let part = |name: &str| -> Result<(Vec<f32>, Vec<f32>), ModelError> {
             let name = format!("{prefix}.attention.self.{name}");
@@ -79,7 +84,7 @@ impl Layer {
         };
         let (query, key, value) = (part("query")?, part("key")?, part("value")?);
         let query_key_value = Linear::side_by_side(
-            level,
+            processor,
             hidden,
             &[
                 (dtype.format(), &query.0, &query.1),
@@ -87,7 +92,7 @@ impl Layer {
                 (dtype.sensitive_format(), &value.0, &value.1),
             ],
         )?;
-        let norm = |name: &str| load_norm(config, tensors, &format!("{prefix}.{name}.LayerNorm"));
+        let norm = |name: &str| load_norm(processor, config, tensors, &format!("{prefix}.{name}.LayerNorm"));
         Ok(Self {
             attention: SelfAttention::new(
                 query_key_value,
@@ -116,13 +121,14 @@ impl Layer {
 /// The word and position tables; the row of token type 0, which every token of a single text has, is added to each
 /// position once here.
 fn load_embedding(
-    level: Level,
+    processor: &Processor,
+    dtype: Dtype,
     config: &BertConfig,
     weights: &Weights,
     tensors: &Selected<'_>,
 ) -> Result<Embedding, ModelError> {
     let word = match config.projections {
-        Some(projections) => bert_hash::word_table(level, config, projections, weights, tensors)?,
+        Some(projections) => bert_hash::word_table(processor, config, projections, weights, tensors)?,
         None => tensors.read("embeddings.word_embeddings.weight")?,
     };
     let mut position = tensors.read("embeddings.position_embeddings.weight")?;
@@ -133,13 +139,24 @@ fn load_embedding(
             *value += token_type;
         }
     }
-    Ok(Embedding::new(level, word, position, load_norm(config, tensors, "embeddings.LayerNorm")?)?)
+    Ok(Embedding::new(
+        processor,
+        dtype.format(),
+        word,
+        position,
+        load_norm(processor, config, tensors, "embeddings.LayerNorm")?,
+    )?)
 }
 
-fn load_norm(config: &BertConfig, tensors: &Selected<'_>, name: &str) -> Result<LayerNorm, ModelError> {
+fn load_norm(
+    processor: &Processor,
+    config: &BertConfig,
+    tensors: &Selected<'_>,
+    name: &str,
+) -> Result<LayerNorm, ModelError> {
     let weight = tensors.read(&format!("{name}.weight"))?;
     let bias = tensors.read(&format!("{name}.bias"))?;
-    Ok(LayerNorm::new(weight, bias, config.layer_norm_eps)?)
+    Ok(LayerNorm::new(processor, weight, bias, config.layer_norm_eps)?)
 }
 
 fn spec(name: String, shape: Vec<usize>) -> TensorSpec {

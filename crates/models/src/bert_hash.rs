@@ -3,11 +3,12 @@
 //! `word(t) = P E[t] + b`. There is no hash function, and everything after it is BERT's. The product is taken once, when the
 //! model is loaded: the wide table is small (10 MB for the pico model), the forward pass is then BERT's own, and since
 //! products do not depend on their neighbours each row has the bits it would have if it were computed for each token. It is
-//! float32 whatever the dtype, like BERT's table: a narrow product would only lose bits, since none is left for a call.
+//! float32 whatever the dtype, like BERT's table: a narrow product would only lose bits, since none is left for a call. It is taken on the
+//! CPU, where the weights are.
 
 use candle_core::{Device, Tensor};
 use model_files::{BertConfig, ModelFileError, Selected, Weights};
-use ops::{Activation, Format, Level, Linear};
+use ops::{Activation, Format, Linear, Processor};
 
 use crate::error::ModelError;
 
@@ -18,7 +19,7 @@ pub(crate) const TABLE: &str = "embeddings.word_embeddings.embeddings.weight";
 
 /// The word embeddings of all tokens, `[vocab_size, hidden_size]`.
 pub(crate) fn word_table(
-    level: Level,
+    processor: &Processor,
     config: &BertConfig,
     projections: usize,
     weights: &Weights,
@@ -29,7 +30,7 @@ pub(crate) fn word_table(
         Some(name) => tensors.read(&name)?,
         None => vec![0.0; config.hidden_size],
     };
-    let linear = Linear::new(level, Format::Float32, &tensors.read(&map.weight)?, &bias, projections)?;
+    let linear = Linear::new(&processor.on_cpu(), Format::Float32, &tensors.read(&map.weight)?, &bias, projections)?;
     let table = Tensor::from_vec(tensors.read(TABLE)?, (config.vocab_size, projections), &Device::Cpu)?;
     Ok(linear.forward(&table, Activation::Identity)?.flatten_all()?.to_vec1()?)
 }

@@ -1,16 +1,17 @@
 //! A dense sentence embedding model: encoder and head.
 
-use candle_core::Tensor;
+use candle_core::{DType, Device, Tensor};
 use model_files::SentenceModel;
-use ops::{Level, RaggedBatch};
+use ops::{Level, Processor, RaggedBatch};
 
 use crate::bert::Bert;
 use crate::cancel::Cancel;
 use crate::dtype::Dtype;
 use crate::error::ModelError;
 use crate::head::Head;
+use crate::try_device::try_device;
 
-/// BERT, pooling, and the dense and normalising modules after it, on the CPU.
+/// BERT, pooling, and the dense and normalising modules after it.
 pub struct DenseModel {
     bert: Bert,
     head: Head,
@@ -18,24 +19,18 @@ pub struct DenseModel {
 }
 
 impl DenseModel {
-    /// Reads the tensors that `files` describes and packs them for the CPU level in use. `dtype` is that of the encoder's
+    /// Reads the tensors that `files` describes and prepares them for `processor`. `dtype` is that of the encoder's
     /// layers; the modules after the pooling, one small product a text, stay float32.
     ///
     /// # Errors
-    /// A tensor is missing or malformed, or `CORTEN_CPU_LEVEL` names no level of this processor.
-    pub fn load(dtype: Dtype, files: &SentenceModel) -> Result<Self, ModelError> {
-        Self::load_at(Level::selected()?, dtype, files)
-    }
-
-    /// [`DenseModel::load`] for a CPU level of the caller's choice.
-    ///
-    /// # Errors
-    /// A tensor is missing or malformed.
-    pub fn load_at(level: Level, dtype: Dtype, files: &SentenceModel) -> Result<Self, ModelError> {
+    /// A tensor is missing or malformed, or a device fails or has no room for them.
+    pub fn load(processor: &Processor, dtype: Dtype, files: &SentenceModel) -> Result<Self, ModelError> {
         let config = &files.transformer.config;
-        let bert = Bert::load(level, dtype, config, &files.transformer.weights)?;
-        let head = Head::load(level, &files.modules, config.hidden_size)?;
-        Ok(Self { bert, head, level })
+        let bert = Bert::load(processor, dtype, config, &files.transformer.weights)?;
+        let head = Head::load(processor, &files.modules, config.hidden_size)?;
+        let model = Self { bert, head, level: processor.level() };
+        try_device(processor, |batch| model.embed(batch, 0, &Cancel::new()))?;
+        Ok(model)
     }
 
     /// Columns of [`DenseModel::embed`]'s rows.
@@ -85,7 +80,7 @@ impl DenseModel {
     }
 }
 
-/// The values of a tensor, row-major.
+/// The values of a tensor, row-major, from wherever and in whatever it is.
 pub(crate) fn into_values(tensor: &Tensor) -> Result<Vec<f32>, ModelError> {
-    Ok(tensor.flatten_all()?.to_vec1()?)
+    Ok(tensor.to_device(&Device::Cpu)?.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?)
 }

@@ -1,7 +1,7 @@
 //! What can go wrong with a model.
 
 use model_files::ModelFileError;
-use ops::LevelError;
+use ops::{DeviceError, LevelError};
 
 /// A model that cannot be loaded or run.
 #[derive(Debug, thiserror::Error)]
@@ -16,7 +16,22 @@ pub enum ModelError {
     /// The caller set the [`crate::Cancel`] flag.
     #[error("cancelled")]
     Cancelled,
-    /// A tensor of unexpected shape or type: a bug of this crate, since files are checked when they are read.
+    /// A device that is not there or cannot be used.
+    #[error("{0}")]
+    Device(#[from] DeviceError),
+    /// The memory of a device did not suffice; the model can still be used. The text says for what.
+    #[error("not enough memory {0}")]
+    OutOfMemory(String),
+    /// A tensor of unexpected shape or type: a bug of this crate, since files are checked when they are read. Or a device that fails.
     #[error("tensor operation: {0}")]
-    Tensor(#[from] candle_core::Error),
+    Tensor(candle_core::Error),
+}
+
+impl From<candle_core::Error> for ModelError {
+    fn from(error: candle_core::Error) -> Self {
+        match ops::out_of_memory(&error) {
+            Some(words) => Self::OutOfMemory(words),
+            None => Self::Tensor(error),
+        }
+    }
 }

@@ -5,7 +5,7 @@
 
 use candle_core::Tensor;
 use model_files::{Dense, Module, TensorSpec};
-use ops::{Activation, Format, Level, Linear, Pooling, PoolingMode, RaggedBatch};
+use ops::{Activation, Format, Linear, Pooling, PoolingMode, Processor, RaggedBatch};
 
 use crate::error::ModelError;
 
@@ -18,7 +18,7 @@ pub(crate) struct Head {
 
 impl Head {
     /// Reads `modules`, of which the first is the pooling, for token vectors of `hidden_size` columns.
-    pub(crate) fn load(level: Level, modules: &[Module], hidden_size: usize) -> Result<Self, ModelError> {
+    pub(crate) fn load(processor: &Processor, modules: &[Module], hidden_size: usize) -> Result<Self, ModelError> {
         let (mut modes, mut include_prompt) = (Vec::new(), true);
         for module in modules {
             if let Module::Pooling(pooling) = module {
@@ -26,8 +26,8 @@ impl Head {
                 include_prompt = pooling.include_prompt;
             }
         }
-        let steps = Steps::load(level, modules, hidden_size.saturating_mul(modes.len()))?;
-        Ok(Self { pooling: Pooling::new(modes)?, include_prompt, steps })
+        let steps = Steps::load(processor, modules, hidden_size.saturating_mul(modes.len()))?;
+        Ok(Self { pooling: Pooling::new(processor, modes)?, include_prompt, steps })
     }
 
     /// Columns of the result.
@@ -48,7 +48,7 @@ impl Head {
 
 /// The modules after one vector a text is there: dense layers and normalisation.
 pub(crate) struct Steps {
-    level: Level,
+    processor: Processor,
     list: Vec<Step>,
     dimension: usize,
 }
@@ -60,19 +60,19 @@ enum Step {
 
 impl Steps {
     /// Reads `modules`, leaving out the pooling, for vectors of `width` columns.
-    pub(crate) fn load(level: Level, modules: &[Module], width: usize) -> Result<Self, ModelError> {
+    pub(crate) fn load(processor: &Processor, modules: &[Module], width: usize) -> Result<Self, ModelError> {
         let (mut list, mut dimension) = (Vec::new(), width);
         for module in modules {
             match module {
                 Module::Pooling(_) => {}
                 Module::Dense(dense) => {
-                    list.push(load_dense(level, dense)?);
+                    list.push(load_dense(processor, dense)?);
                     dimension = dense.out_features;
                 }
                 Module::Normalize => list.push(Step::Normalize),
             }
         }
-        Ok(Self { level, list, dimension })
+        Ok(Self { processor: processor.clone(), list, dimension })
     }
 
     /// Whether vectors stay as they are.
@@ -90,14 +90,14 @@ impl Steps {
         for step in &self.list {
             rows = match step {
                 Step::Dense(linear, activation) => linear.forward(&rows, *activation)?,
-                Step::Normalize => ops::normalize(self.level, &rows)?,
+                Step::Normalize => ops::normalize(&self.processor, &rows)?,
             };
         }
         Ok(rows)
     }
 }
 
-fn load_dense(level: Level, dense: &Dense) -> Result<Step, ModelError> {
+fn load_dense(processor: &Processor, dense: &Dense) -> Result<Step, ModelError> {
     let (input, output) = (dense.in_features, dense.out_features);
     let source = "config.json";
     let mut required = vec![TensorSpec { name: "linear.weight".to_owned(), shape: vec![output, input], source }];
@@ -107,7 +107,7 @@ fn load_dense(level: Level, dense: &Dense) -> Result<Step, ModelError> {
     let tensors = dense.weights.select(&[""], &required)?;
     let weight = tensors.read("linear.weight")?;
     let bias = if dense.bias { tensors.read("linear.bias")? } else { vec![0.0; output] };
-    Ok(Step::Dense(Linear::new(level, Format::Float32, &weight, &bias, input)?, activation(dense.activation)))
+    Ok(Step::Dense(Linear::new(processor, Format::Float32, &weight, &bias, input)?, activation(dense.activation)))
 }
 
 fn pooling_mode(mode: model_files::PoolingMode) -> PoolingMode {

@@ -13,6 +13,7 @@ mod head;
 mod mlm_head;
 mod splade_model;
 mod static_model;
+mod try_device;
 
 pub use cancel::Cancel;
 pub use dense_model::DenseModel;
@@ -21,4 +22,4 @@ pub use error::ModelError;
 pub use splade_model::SpladeModel;
 pub use static_model::StaticModel;
 
-pub use ops::{Level, LevelError, RaggedBatch};
+pub use ops::{DeviceError, Level, LevelError, Processor, RaggedBatch};

@@ -5,7 +5,7 @@
 
 use candle_core::Tensor;
 use model_files::{BertConfig, ModelFileError, SpladePooling, SpladeStrategy, TensorSpec, Weights};
-use ops::{Activation, LayerNorm, Level, Linear, RaggedBatch, TermFormula, TermPooling, TermWeights};
+use ops::{Activation, LayerNorm, Linear, Processor, RaggedBatch, TermFormula, TermPooling, TermWeights};
 
 use crate::bert::PREFIXES;
 use crate::cancel::Cancel;
@@ -22,7 +22,7 @@ const BIASES: [&str; 2] = ["cls.predictions.decoder.bias", "cls.predictions.bias
 
 /// Transform, decoder and pooling.
 pub(crate) struct MlmHead {
-    level: Level,
+    processor: Processor,
     transform: Linear,
     hidden_act: Activation,
     norm: LayerNorm,
@@ -36,7 +36,7 @@ impl MlmHead {
     /// reference (`tie_weights` of transformers' `modeling_utils.py`). In int8 the head's products are bfloat16: what it gives are
     /// the terms' weights themselves.
     pub(crate) fn load(
-        level: Level,
+        processor: &Processor,
         dtype: Dtype,
         config: &BertConfig,
         weights: &Weights,
@@ -72,17 +72,24 @@ impl MlmHead {
             twice: pooling.twice,
         };
         Ok(Self {
-            level,
+            processor: processor.clone(),
             transform: Linear::new(
-                level,
+                processor,
                 dtype.sensitive_format(),
                 &read(DENSE, "weight")?,
                 &read(DENSE, "bias")?,
                 hidden,
             )?,
             hidden_act: activation(config.hidden_act),
-            norm: LayerNorm::new(read(NORM, "weight")?, read(NORM, "bias")?, config.layer_norm_eps)?,
-            decoder: TermWeights::new(level, dtype.sensitive_format(), &decoder, tensors.read(bias)?, hidden, formula)?,
+            norm: LayerNorm::new(processor, read(NORM, "weight")?, read(NORM, "bias")?, config.layer_norm_eps)?,
+            decoder: TermWeights::new(
+                processor,
+                dtype.sensitive_format(),
+                &decoder,
+                tensors.read(bias)?,
+                hidden,
+                formula,
+            )?,
         })
     }
 
@@ -94,7 +101,7 @@ impl MlmHead {
     /// From token vectors `[tokens, hidden_size]` to weights `[texts, terms]`.
     pub(crate) fn forward(&self, hidden: &Tensor, batch: &RaggedBatch, cancel: &Cancel) -> Result<Tensor, ModelError> {
         let transformed = self.transform.forward(hidden, self.hidden_act)?;
-        let transformed = self.norm.forward(self.level, &transformed)?;
+        let transformed = self.norm.forward(self.processor.level(), &transformed)?;
         cancel.check()?;
         Ok(self.decoder.forward(&transformed, batch)?)
     }

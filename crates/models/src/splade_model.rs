@@ -1,6 +1,6 @@
 //! A sparse sentence embedding model: encoder and masked-language-model head.
 
-use ops::{Level, RaggedBatch};
+use ops::{Processor, RaggedBatch};
 
 use crate::bert::Bert;
 use crate::cancel::Cancel;
@@ -8,32 +8,27 @@ use crate::dense_model::into_values;
 use crate::dtype::Dtype;
 use crate::error::ModelError;
 use crate::mlm_head::MlmHead;
+use crate::try_device::try_device;
 
-/// BERT, the head of its masked language model, and SPLADE pooling, on the CPU.
+/// BERT, the head of its masked language model, and SPLADE pooling.
 pub struct SpladeModel {
     bert: Bert,
     head: MlmHead,
 }
 
 impl SpladeModel {
-    /// Reads the tensors that `files` describes and packs them for the CPU level in use.
+    /// Reads the tensors that `files` describes and prepares them for `processor`.
     ///
     /// # Errors
-    /// A tensor is missing or malformed, or `CORTEN_CPU_LEVEL` names no level of this processor.
-    pub fn load(dtype: Dtype, files: &model_files::SpladeModel) -> Result<Self, ModelError> {
-        Self::load_at(Level::selected()?, dtype, files)
-    }
-
-    /// [`SpladeModel::load`] for a CPU level of the caller's choice.
-    ///
-    /// # Errors
-    /// A tensor is missing or malformed.
-    pub fn load_at(level: Level, dtype: Dtype, files: &model_files::SpladeModel) -> Result<Self, ModelError> {
+    /// A tensor is missing or malformed, or a device fails or has no room for them.
+    pub fn load(processor: &Processor, dtype: Dtype, files: &model_files::SpladeModel) -> Result<Self, ModelError> {
         let config = &files.transformer.config;
         // The head first: where it is missing, that is what should be said, and before the encoder is read.
-        let head = MlmHead::load(level, dtype, config, &files.transformer.weights, files.pooling)?;
-        let bert = Bert::load(level, dtype, config, &files.transformer.weights)?;
-        Ok(Self { bert, head })
+        let head = MlmHead::load(processor, dtype, config, &files.transformer.weights, files.pooling)?;
+        let bert = Bert::load(processor, dtype, config, &files.transformer.weights)?;
+        let model = Self { bert, head };
+        try_device(processor, |batch| model.embed(batch, &Cancel::new()))?;
+        Ok(model)
     }
 
     /// Columns of [`SpladeModel::embed`]'s rows: the size of the vocabulary.

@@ -3,13 +3,14 @@
 //! Mirrors `StaticEmbedding` of sentence-transformers 6.2 (`sentence_transformer/modules/static_embedding.py`).
 
 use candle_core::{Device, Tensor};
-use ops::{EmbeddingBag, Level};
+use ops::{EmbeddingBag, Level, Processor};
 
 use crate::dense_model::into_values;
 use crate::error::ModelError;
 use crate::head::Steps;
+use crate::try_device::try_device;
 
-/// A table of token vectors and the modules after it, on the CPU in float32.
+/// A table of token vectors and the modules after it, in float32.
 ///
 /// A table in 16 bits stays in them and is widened, exactly, as it is read.
 pub struct StaticModel {
@@ -22,24 +23,21 @@ impl StaticModel {
     /// Reads the tensors that `files` describes.
     ///
     /// # Errors
-    /// A tensor is malformed, or `CORTEN_CPU_LEVEL` names no level of this processor.
-    pub fn load(files: &model_files::StaticModel) -> Result<Self, ModelError> {
-        Self::load_at(Level::selected()?, files)
-    }
-
-    /// [`StaticModel::load`] for a CPU level of the caller's choice.
-    ///
-    /// # Errors
-    /// A tensor is malformed.
-    pub fn load_at(level: Level, files: &model_files::StaticModel) -> Result<Self, ModelError> {
+    /// A tensor is malformed, or a device fails or has no room for the table.
+    pub fn load(processor: &Processor, files: &model_files::StaticModel) -> Result<Self, ModelError> {
         let embedding = &files.embedding;
         let table = match embedding.read_table()? {
             model_files::StaticTable::F32(values) => ops::StaticTable::F32(values),
             model_files::StaticTable::F16(bits) => ops::StaticTable::F16(bits),
         };
         let (mapping, weights) = (embedding.read_mapping()?, embedding.read_token_weights()?);
-        let bag = EmbeddingBag::new(level, table, embedding.dimension, mapping, weights)?;
-        Ok(Self { bag, steps: Steps::load(level, &files.modules, embedding.dimension)?, level })
+        let bag = EmbeddingBag::new(processor, table, embedding.dimension, mapping, weights)?;
+        // What follows the mean is rare and small.
+        let steps = Steps::load(&processor.on_cpu(), &files.modules, embedding.dimension)?;
+        let model = Self { bag, steps, level: processor.level() };
+        let mut row = vec![0.0; model.dimension()];
+        try_device(processor, |_| model.embed(&[0], &[1], model.dimension(), &mut row))?;
+        Ok(model)
     }
 
     /// Columns of [`StaticModel::embed`]'s rows before any truncation.

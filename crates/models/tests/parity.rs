@@ -5,10 +5,12 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
-use std::fs;
-use std::path::{Path, PathBuf};
+mod fixtures;
 
-use model_files::{Model, SentenceModel};
+use std::fs;
+
+use fixtures::{batch_of, fixtures, numbers, plain_dense_folders, sentence_model};
+use model_files::Model;
 use models::{Cancel, DenseModel, Dtype, SpladeModel, StaticModel};
 use ops::{Level, RaggedBatch};
 use safetensors::SafeTensors;
@@ -16,47 +18,6 @@ use safetensors::SafeTensors;
 /// What the fixtures' README requires of dense rows: absolute and relative to the golden. It covers the order of float32
 /// sums; the smallest mistake of formula, a tanh GELU, shows as 8e-5.
 const TOLERANCE: f32 = 1e-5;
-
-fn fixtures() -> Option<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/fixtures");
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    #[expect(clippy::print_stderr, reason = "a skipped test must be seen")]
-    {
-        eprintln!("SKIPPED: no fixtures at {}", folder.display());
-    }
-    None
-}
-
-/// The BERT model in a folder.
-fn sentence_model(folder: &Path) -> SentenceModel {
-    match model_files::open(folder).unwrap() {
-        Model::Sentence(files) => files,
-        Model::Static(_) | Model::Splade(_) => panic!("{}: not a dense BERT model", folder.display()),
-    }
-}
-
-fn numbers<const N: usize, T>(tensors: &SafeTensors<'_>, name: &str, read: impl Fn([u8; N]) -> T) -> Vec<T> {
-    let bytes = tensors.tensor(name).unwrap().data();
-    bytes.as_chunks::<N>().0.iter().map(|chunk| read(*chunk)).collect()
-}
-
-/// BERT and `BertHash` folders whose golden rows are of the texts alone, without a prompt or truncation.
-fn plain_dense_folders(fixtures: &Path) -> Vec<String> {
-    let mut names: Vec<String> = fs::read_dir(fixtures.join("models"))
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .filter(|name| name.starts_with("bert-") || name.starts_with("matryoshka"))
-        .filter(|name| {
-            let golden = fs::read(fixtures.join("goldens").join(format!("{name}.json"))).unwrap();
-            let golden: serde_json::Value = serde_json::from_slice(&golden).unwrap();
-            golden["default_prompt_name"].is_null() && golden["truncate_dim"].is_null()
-        })
-        .collect();
-    names.sort();
-    names
-}
 
 /// Whether a level gives the same bits as the others: the scalar one rounds more often, matrix tiles sum in an order of their own.
 fn sums_in_order(level: Level) -> bool {
@@ -72,16 +33,14 @@ fn dense_fixtures_at_every_level() {
         let files = sentence_model(&fixtures.join("models").join(&name));
         let golden = fs::read(fixtures.join("goldens").join(format!("{name}.safetensors"))).unwrap();
         let golden = SafeTensors::deserialize(&golden).unwrap();
-        let ids = numbers(&golden, "ids.data", |bytes| u32::try_from(i32::from_le_bytes(bytes)).unwrap());
-        let ends = numbers(&golden, "ids.offsets", |bytes| u32::try_from(i64::from_le_bytes(bytes)).unwrap());
-        let batch = RaggedBatch::new(ids, ends).unwrap();
+        let batch = batch_of(&golden);
         // 16-bit weights: the reference computed in float32, as this crate does.
         let rows_of = if golden.tensor("embeddings_float32").is_ok() { "embeddings_float32" } else { "embeddings" };
         let expected = numbers(&golden, rows_of, f32::from_le_bytes);
 
         let mut fused: Option<Vec<f32>> = None;
         for level in Level::available().into_iter().chain([Level::emulated_tiles()]) {
-            let model = DenseModel::load_at(level, Dtype::Float32, &files).unwrap();
+            let model = DenseModel::load(&level.into(), Dtype::Float32, &files).unwrap();
             let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
             let rows = pool.install(|| model.embed(&batch, 0, &Cancel::new()).unwrap());
             assert_eq!(rows.len(), expected.len(), "{name}");
@@ -96,7 +55,7 @@ fn dense_fixtures_at_every_level() {
         for dtype in [Dtype::Bfloat16, Dtype::Int8] {
             let mut fused: Option<Vec<f32>> = None;
             for level in Level::available().into_iter().filter(|level| sums_in_order(*level)) {
-                let model = DenseModel::load_at(level, dtype, &files).unwrap();
+                let model = DenseModel::load(&level.into(), dtype, &files).unwrap();
                 let rows = model.embed(&batch, 0, &Cancel::new()).unwrap();
                 assert_eq!(*fused.get_or_insert_with(|| rows.clone()), rows, "{name}, {dtype:?}: {level:?}");
             }
@@ -118,16 +77,14 @@ fn splade_fixtures_at_every_level() {
         };
         let golden = fs::read(fixtures.join("goldens").join(format!("{name}.safetensors"))).unwrap();
         let golden = SafeTensors::deserialize(&golden).unwrap();
-        let ids = numbers(&golden, "ids.data", |bytes| u32::try_from(i32::from_le_bytes(bytes)).unwrap());
-        let ends = numbers(&golden, "ids.offsets", |bytes| u32::try_from(i64::from_le_bytes(bytes)).unwrap());
-        let batch = RaggedBatch::new(ids, ends).unwrap();
+        let batch = batch_of(&golden);
         let starts = numbers(&golden, "sparse.indptr", |bytes| usize::try_from(i64::from_le_bytes(bytes)).unwrap());
         let terms = numbers(&golden, "sparse.indices", |bytes| usize::try_from(i32::from_le_bytes(bytes)).unwrap());
         let values = numbers(&golden, "sparse.values", f32::from_le_bytes);
 
         let mut fused: Option<Vec<f32>> = None;
         for level in Level::available().into_iter().chain([Level::emulated_tiles()]) {
-            let model = SpladeModel::load_at(level, Dtype::Float32, &files).unwrap();
+            let model = SpladeModel::load(&level.into(), Dtype::Float32, &files).unwrap();
             let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
             let rows = pool.install(|| model.embed(&batch, &Cancel::new()).unwrap());
             for (text, row) in rows.chunks(model.terms()).enumerate() {
@@ -170,7 +127,7 @@ fn static_fixtures_at_every_level() {
         let columns = golden.tensor("embeddings").unwrap().shape()[1];
         let mut fused: Option<Vec<f32>> = None;
         for level in Level::available() {
-            let model = StaticModel::load_at(level, &files).unwrap();
+            let model = StaticModel::load(&level.into(), &files).unwrap();
             assert_eq!(model.dimension(), columns, "{name}");
             let mut rows = vec![f32::NAN; expected.len()];
             model.embed(&ids, &ends[1..], columns, &mut rows).unwrap();
@@ -193,7 +150,12 @@ fn static_fixtures_at_every_level() {
 #[test]
 fn a_cancelled_call_ends() {
     let Some(fixtures) = fixtures() else { return };
-    let model = DenseModel::load(Dtype::Float32, &sentence_model(&fixtures.join("models/bert-mean"))).unwrap();
+    let model = DenseModel::load(
+        &Level::detected().into(),
+        Dtype::Float32,
+        &sentence_model(&fixtures.join("models/bert-mean")),
+    )
+    .unwrap();
     let cancel = Cancel::new();
     cancel.cancel();
     let batch = RaggedBatch::new(vec![2, 3], vec![0, 2]).unwrap();

@@ -1,7 +1,9 @@
 //! The mean of token vectors, from token ids.
 
 use candle_core::{Error, Result};
-use kernels::{Level, VectorTable};
+use kernels::VectorTable;
+
+use crate::processor::Processor;
 
 /// The values of a table of token vectors, row-major.
 #[derive(Clone, Debug)]
@@ -14,12 +16,12 @@ pub enum StaticTable {
 
 /// A table with one vector a token, averaged over each text.
 ///
-/// Slices in, slices out: a batch is some microseconds of memory traffic, which no other device would make shorter, and
-/// rows are written to their place at once.
+/// Slices in, slices out, on a device as well: a batch is some microseconds of memory traffic, and rows are written to their place at
+/// once.
 #[derive(Clone, Debug)]
 pub struct EmbeddingBag {
-    level: Level,
-    table: StaticTable,
+    processor: Processor,
+    table: Table,
     columns: usize,
     /// The row of each token; without it, row t for token t.
     mapping: Option<Vec<u32>>,
@@ -28,13 +30,21 @@ pub struct EmbeddingBag {
     tokens: usize,
 }
 
+/// The table, for the processor that it is for.
+#[derive(Clone, Debug)]
+enum Table {
+    Cpu(StaticTable),
+    #[cfg(feature = "cuda")]
+    Cuda(std::sync::Arc<crate::cuda::CudaBag>),
+}
+
 impl EmbeddingBag {
     /// A `table` of `[rows, columns]`; `mapping` and `weights` are `[tokens]`.
     ///
     /// # Errors
-    /// The lengths do not agree, or `mapping` names a row that there is not.
+    /// The lengths do not agree, `mapping` names a row that there is not, or a device has no room for the table.
     pub fn new(
-        level: Level,
+        processor: &Processor,
         table: StaticTable,
         columns: usize,
         mapping: Option<Vec<u32>>,
@@ -55,7 +65,14 @@ impl EmbeddingBag {
         if let Some(found) = weights.as_ref().map(Vec::len).filter(|found| *found != tokens) {
             return Err(Error::Msg(format!("embedding bag: expected {tokens} weights, found {found}")));
         }
-        Ok(Self { level, table, columns, mapping, weights, tokens })
+        #[cfg(feature = "cuda")]
+        let table = match crate::cuda::on_device(processor, |cuda| crate::cuda::CudaBag::new(cuda, &table, columns))? {
+            Some(table) => Table::Cuda(table),
+            None => Table::Cpu(table),
+        };
+        #[cfg(not(feature = "cuda"))]
+        let table = Table::Cpu(table);
+        Ok(Self { processor: processor.clone(), table, columns, mapping, weights, tokens })
     }
 
     /// The width of the vectors.
@@ -88,8 +105,10 @@ impl EmbeddingBag {
         let weights: Option<Vec<f32>> =
             self.weights.as_ref().map(|weights| token_ids.iter().map(|id| weights[*id as usize]).collect());
         let table = match &self.table {
-            StaticTable::F32(values) => VectorTable::F32(values),
-            StaticTable::F16(values) => VectorTable::F16(values),
+            Table::Cpu(StaticTable::F32(values)) => VectorTable::F32(values),
+            Table::Cpu(StaticTable::F16(values)) => VectorTable::F16(values),
+            #[cfg(feature = "cuda")]
+            Table::Cuda(table) => return table.mean(rows, weights.as_deref(), ends, output),
         };
         let mut start = 0;
         for (&end, output) in ends.iter().zip(output.chunks_exact_mut(columns)) {
@@ -98,7 +117,7 @@ impl EmbeddingBag {
                 return Err(Error::Msg(message));
             };
             let weights = weights.as_ref().and_then(|weights| weights.get(start..end));
-            kernels::embedding_bag_mean(self.level, table, self.columns, of_text, weights, output);
+            kernels::embedding_bag_mean(self.processor.level(), table, self.columns, of_text, weights, output);
             start = end;
         }
         Ok(())

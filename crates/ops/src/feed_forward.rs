@@ -59,6 +59,7 @@ impl InplaceOp1 for FeedForward {
     }
 
     fn cpu_fwd(&self, storage: &mut CpuStorage, layout: &Layout) -> Result<()> {
+        self.output.check_on_cpu()?;
         let columns = self.norm.columns();
         let hidden = matrix_mut(storage, layout, columns, self.name())?;
         let rows = hidden.len() / columns;
@@ -71,5 +72,10 @@ impl InplaceOp1 for FeedForward {
             hidden.par_chunks_mut(per_task).for_each(|rows| with_scratch(|scratch| self.rows_here(rows, scratch)));
         }
         Ok(())
+    }
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, storage: &mut candle_core::CudaStorage, layout: &Layout) -> Result<()> {
+        let parts = (self.intermediate.on_cuda()?, self.output.on_cuda()?, self.norm.on_cuda()?);
+        crate::cuda::feed_forward(parts, self.activation, storage, layout)
     }
 }

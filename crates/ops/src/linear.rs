@@ -5,10 +5,12 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use candle_core::{CpuStorage, CustomOp1, Error, Layout, Result, Shape, Tensor};
-use kernels::{Activation, Format, Level, LinearScratch, OutputColumns, PackedMatrix};
+use kernels::{Activation, Level, LinearScratch, OutputColumns, PackedMatrix};
 use rayon::prelude::*;
 
-use crate::rows::{ROWS_PER_TASK, matrix, result};
+use crate::format::Format;
+use crate::processor::Processor;
+use crate::rows::{ROWS_PER_TASK, made_for_a_device, matrix, result};
 use crate::scratch::{Scratch, with_scratch};
 
 /// Below this many multiply-adds a product is not worth a second thread (about 5 microseconds of one).
@@ -19,14 +21,16 @@ const LARGE_WEIGHT: usize = 1 << 20;
 /// Rows of one task with such a weight: it is read half as often as with [`ROWS_PER_TASK`].
 const ROWS_PER_TASK_OF_LARGE_WEIGHTS: usize = 2 * ROWS_PER_TASK;
 
-/// `x * weight^T + bias`, packed at construction for the CPU level in use.
+/// `x * weight^T + bias`, packed at construction for the CPU level in use, or copied to a device.
 #[derive(Clone, Debug)]
 pub struct Linear {
-    /// One after another, the output features in order.
+    /// One after another, the output features in order; none for a device.
     parts: Arc<[Part]>,
     input_features: usize,
     output_features: usize,
     level: Level,
+    #[cfg(feature = "cuda")]
+    on_cuda: Option<Arc<crate::cuda::CudaLinear>>,
 }
 
 /// Output features that are computed with the same numbers.
@@ -46,17 +50,27 @@ impl Linear {
     /// `bias` an output feature, computed with numbers of `format`.
     ///
     /// # Errors
-    /// The lengths do not agree.
-    pub fn new(level: Level, format: Format, weight: &[f32], bias: &[f32], input_features: usize) -> Result<Self> {
-        Self::side_by_side(level, input_features, &[(format, weight, bias)])
+    /// The lengths do not agree, or the processor does not have the format.
+    pub fn new(
+        processor: &Processor,
+        format: Format,
+        weight: &[f32],
+        bias: &[f32],
+        input_features: usize,
+    ) -> Result<Self> {
+        Self::side_by_side(processor, input_features, &[(format, weight, bias)])
     }
 
     /// A layer whose output is that of several layers over the same input, one after another: each a format, a `weight` of
-    /// `[its features, input_features]` and its `bias`. Neighbours of one format become one product.
+    /// `[its features, input_features]` and its `bias`. Neighbours of one format become one product; on a device all must have one.
     ///
     /// # Errors
-    /// The lengths do not agree.
-    pub fn side_by_side(level: Level, input_features: usize, layers: &[(Format, &[f32], &[f32])]) -> Result<Self> {
+    /// The lengths do not agree, or the processor does not have the formats.
+    pub fn side_by_side(
+        processor: &Processor,
+        input_features: usize,
+        layers: &[(Format, &[f32], &[f32])],
+    ) -> Result<Self> {
         let mut merged: Vec<Layer<'_>> = Vec::with_capacity(layers.len());
         for &(format, weight, bias) in layers {
             if bias.is_empty() || input_features == 0 || Some(weight.len()) != bias.len().checked_mul(input_features) {
@@ -74,15 +88,58 @@ impl Linear {
                 None => merged.push((format, weight.into(), bias.into())),
             }
         }
+        #[cfg(feature = "cuda")]
+        if processor.is_cuda() {
+            return Self::on_device(processor, &merged, input_features);
+        }
+        let level = processor.level();
         let mut output_features = 0;
         let mut parts = Vec::with_capacity(merged.len());
         for (format, weight, bias) in merged {
-            let packed = PackedMatrix::pack(level, format, &weight, bias.len(), input_features);
+            let packed = PackedMatrix::pack(level, format.on_cpu()?, &weight, bias.len(), input_features);
             let column = output_features;
             output_features += bias.len();
             parts.push(Part { packed, bias: bias.into_owned(), column });
         }
-        Ok(Self { parts: parts.into(), input_features, output_features, level })
+        Ok(Self {
+            parts: parts.into(),
+            input_features,
+            output_features,
+            level,
+            #[cfg(feature = "cuda")]
+            on_cuda: None,
+        })
+    }
+
+    /// The same on a device.
+    #[cfg(feature = "cuda")]
+    fn on_device(processor: &Processor, merged: &[Layer<'_>], input_features: usize) -> Result<Self> {
+        let [(format, weight, bias)] = merged else {
+            return Err(Error::Msg(format!("linear: expected one format on a device, found {}", merged.len())));
+        };
+        let make = |cuda: &_| crate::cuda::CudaLinear::new(cuda, *format, weight, bias, input_features);
+        let on_cuda = crate::cuda::on_device(processor, make)?;
+        Ok(Self {
+            parts: Arc::default(),
+            input_features,
+            output_features: bias.len(),
+            level: processor.level(),
+            on_cuda,
+        })
+    }
+
+    /// What is on the device.
+    #[cfg(feature = "cuda")]
+    pub(crate) fn on_cuda(&self) -> Result<&crate::cuda::CudaLinear> {
+        crate::cuda::made_for_device(self.on_cuda.as_ref())
+    }
+
+    /// Refuses a layer made for a device, which has nothing to compute with here.
+    pub(crate) fn check_on_cpu(&self) -> Result<()> {
+        if self.parts.is_empty() {
+            return Err(made_for_a_device("linear"));
+        }
+        Ok(())
     }
 
     /// Columns of the input.
@@ -210,7 +267,16 @@ impl CustomOp1 for Forward<'_> {
     }
 
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        self.layer.check_on_cpu()?;
         let input = matrix(storage, layout, self.layer.input_features(), self.name())?;
         Ok(result(self.layer.product(self.activation, input), self.layer.output_features()))
+    }
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        storage: &candle_core::CudaStorage,
+        layout: &Layout,
+    ) -> Result<(candle_core::CudaStorage, Shape)> {
+        crate::cuda::linear(self.layer.on_cuda()?, self.activation, storage, layout)
     }
 }

@@ -4,6 +4,7 @@ use candle_core::{CpuStorage, CustomOp1, Error, Layout, Result, Shape, Tensor};
 use kernels::PoolingMode;
 use rayon::prelude::*;
 
+use crate::processor::Processor;
 use crate::ragged_batch::RaggedBatch;
 use crate::rows::{matrix, result};
 
@@ -11,6 +12,8 @@ use crate::rows::{matrix, result};
 #[derive(Clone, Debug)]
 pub struct Pooling {
     modes: Vec<PoolingMode>,
+    #[cfg_attr(not(feature = "cuda"), expect(dead_code, reason = "the CPU needs no level to pool"))]
+    processor: Processor,
 }
 
 impl Pooling {
@@ -18,11 +21,11 @@ impl Pooling {
     ///
     /// # Errors
     /// There is no mode.
-    pub fn new(modes: Vec<PoolingMode>) -> Result<Self> {
+    pub fn new(processor: &Processor, modes: Vec<PoolingMode>) -> Result<Self> {
         if modes.is_empty() {
             return Err(Error::Msg("pooling: expected at least one mode, found none".to_owned()));
         }
-        Ok(Self { modes })
+        Ok(Self { modes, processor: processor.clone() })
     }
 
     /// Columns of the result for token vectors of `hidden` columns.
@@ -36,12 +39,12 @@ impl Pooling {
     /// # Errors
     /// `hidden` has another shape or type.
     pub fn forward(&self, hidden: &Tensor, batch: &RaggedBatch, excluded: usize) -> Result<Tensor> {
-        hidden.apply_op1_no_bwd(&Forward { modes: &self.modes, batch, excluded })
+        hidden.apply_op1_no_bwd(&Forward { pooling: self, batch, excluded })
     }
 }
 
 struct Forward<'a> {
-    modes: &'a [PoolingMode],
+    pooling: &'a Pooling,
     batch: &'a RaggedBatch,
     excluded: usize,
 }
@@ -58,15 +61,25 @@ impl CustomOp1 for Forward<'_> {
             let expected = self.batch.tokens();
             return Err(Error::Msg(format!("pooling: expected {expected} rows, found {rows} of {columns} columns")));
         }
-        let width = self.modes.len() * columns;
+        let width = self.pooling.columns(columns);
         let mut output = vec![0.0; self.batch.texts() * width];
         output.par_chunks_mut(width).enumerate().for_each(|(text, output)| {
             let range = self.batch.text_range(text);
             let vectors = &hidden[range.start * columns..range.end * columns];
-            for (mode, output) in self.modes.iter().zip(output.chunks_exact_mut(columns)) {
+            for (mode, output) in self.pooling.modes.iter().zip(output.chunks_exact_mut(columns)) {
                 kernels::pool(*mode, vectors, self.excluded, output);
             }
         });
         Ok(result(output, width))
+    }
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        storage: &candle_core::CudaStorage,
+        layout: &Layout,
+    ) -> Result<(candle_core::CudaStorage, Shape)> {
+        let Pooling { modes, processor } = self.pooling;
+        let cuda = crate::cuda::made_for_device(processor.device())?;
+        crate::cuda::pooling(cuda, modes, self.batch, self.excluded, storage, layout)
     }
 }

@@ -8,6 +8,8 @@ pub struct RaggedBatch {
     token_ids: Vec<u32>,
     cumulative_lengths: Vec<u32>,
     alone: bool,
+    #[cfg(feature = "cuda")]
+    on_device: crate::cuda::DeviceLengths,
 }
 
 /// The lengths of a [`RaggedBatch`] do not describe its tokens.
@@ -29,7 +31,13 @@ impl RaggedBatch {
         let rises = cumulative_lengths.is_sorted_by(|a, b| a < b);
         let ends = cumulative_lengths.last().map(|last| *last as usize) == Some(token_ids.len());
         if starts_at_zero && rises && ends {
-            Ok(Self { token_ids, cumulative_lengths, alone: true })
+            Ok(Self {
+                token_ids,
+                cumulative_lengths,
+                alone: true,
+                #[cfg(feature = "cuda")]
+                on_device: crate::cuda::DeviceLengths::default(),
+            })
         } else {
             Err(RaggedBatchError { tokens: token_ids.len(), found: cumulative_lengths })
         }
@@ -71,6 +79,18 @@ impl RaggedBatch {
             Some([start, end]) => *start as usize..*end as usize,
             _ => 0..0,
         }
+    }
+
+    /// Where the texts end, on a device.
+    ///
+    /// # Errors
+    /// The copy fails, or the batch was used on another device.
+    #[cfg(feature = "cuda")]
+    pub(crate) fn on_device(
+        &self,
+        gpu: &cuda_kernels::Gpu,
+    ) -> candle_core::Result<std::sync::Arc<cuda_kernels::Lengths<cuda_kernels::Gpu>>> {
+        self.on_device.get(gpu, &self.cumulative_lengths)
     }
 
     /// The text of each token.

@@ -2,6 +2,11 @@
 
 use candle_core::{CpuStorage, Error, Layout, Result, Shape, WithDType};
 
+/// The refusal of an operation that has nothing to compute with on the CPU.
+pub(crate) fn made_for_a_device(op: &str) -> Error {
+    Error::Msg(format!("{op}: expected a tensor of the device that the operation was made for, found one of the CPU"))
+}
+
 /// The values of a contiguous tensor.
 pub(crate) fn values<'a, T: WithDType>(storage: &'a CpuStorage, layout: &Layout, op: &'static str) -> Result<&'a [T]> {
     let (start, end) = layout.contiguous_offsets().ok_or(Error::RequiresContiguous { op })?;

@@ -131,6 +131,7 @@ impl InplaceOp1 for Forward<'_> {
 
     fn cpu_fwd(&self, storage: &mut CpuStorage, layout: &Layout) -> Result<()> {
         let Self { block, batch } = self;
+        block.output.check_on_cpu()?;
         let hidden = block.shape.hidden();
         let rows = matrix_mut(storage, layout, hidden, self.name())?;
         if rows.len() != batch.tokens() * hidden {
@@ -144,5 +145,11 @@ impl InplaceOp1 for Forward<'_> {
             block.within_texts(batch, rows);
         }
         Ok(())
+    }
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, storage: &mut candle_core::CudaStorage, layout: &Layout) -> Result<()> {
+        let SelfAttention { query_key_value, shape, output, norm } = self.block;
+        let parts = (query_key_value.on_cuda()?, output.on_cuda()?, norm.on_cuda()?);
+        crate::cuda::self_attention(parts, *shape, self.batch, storage, layout)
     }
 }

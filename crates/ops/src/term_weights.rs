@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use candle_core::{CpuStorage, CustomOp1, Error, Layout, Result, Shape, Tensor};
-use kernels::{DecoderInput, Format, Level, PackedMatrix, TermFormula, TextRows};
+use kernels::{DecoderInput, PackedMatrix, TermFormula, TextRows};
 use rayon::prelude::*;
 
+use crate::format::Format;
+use crate::processor::Processor;
 use crate::ragged_batch::RaggedBatch;
-use crate::rows::{matrix, result};
+use crate::rows::{made_for_a_device, matrix, result};
 
 /// Terms of one task: the parts of the decoder that tasks read are large enough to be streamed, and there are many more tasks
 /// than threads.
@@ -16,18 +18,22 @@ const TERMS_PER_TASK: usize = 512;
 /// The decoder of a masked language model and the pooling of its logits over the tokens of a text.
 #[derive(Clone, Debug)]
 pub struct TermWeights {
-    decoder: Arc<PackedMatrix>,
+    /// None for a device.
+    decoder: Option<Arc<PackedMatrix>>,
+    #[cfg(feature = "cuda")]
+    on_cuda: Option<Arc<crate::cuda::CudaTermWeights>>,
     bias: Arc<[f32]>,
     formula: TermFormula,
 }
 
 impl TermWeights {
-    /// `decoder` is `[terms, input_features]`, row-major, and `bias` has one value a term. `format` is float32 or bfloat16.
+    /// `decoder` is `[terms, input_features]`, row-major, and `bias` has one value a term. `format` is float32 or bfloat16, or, on a
+    /// device, that of the activations.
     ///
     /// # Errors
     /// The lengths do not agree, or the format is another.
     pub fn new(
-        level: Level,
+        processor: &Processor,
         format: Format,
         decoder: &[f32],
         bias: Vec<f32>,
@@ -44,14 +50,22 @@ impl TermWeights {
         if format == Format::Int8 {
             return Err(Error::Msg("term weights: expected a float32 or bfloat16 decoder, found int8".to_owned()));
         }
-        let decoder = PackedMatrix::pack_panels(level, format, decoder, terms, input_features);
-        Ok(Self { decoder: Arc::new(decoder), bias: bias.into(), formula })
+        let pack = |format| PackedMatrix::pack_panels(processor.level(), format, decoder, terms, input_features);
+        Ok(Self {
+            decoder: if processor.is_cuda() { None } else { Some(Arc::new(pack(format.on_cpu()?))) },
+            #[cfg(feature = "cuda")]
+            on_cuda: crate::cuda::on_device(processor, |cuda| {
+                crate::cuda::CudaTermWeights::new(cuda, format, decoder, &bias, input_features)
+            })?,
+            bias: bias.into(),
+            formula,
+        })
     }
 
     /// Columns of the result: the size of the vocabulary.
     #[must_use]
     pub fn terms(&self) -> usize {
-        self.decoder.output_features()
+        self.bias.len()
     }
 
     /// The weights of all terms, zero or more: `[tokens, input_features]` to `[texts, terms]`. A weight is NaN where a
@@ -75,7 +89,8 @@ impl CustomOp1 for Forward<'_> {
     }
 
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let TermWeights { decoder, bias, formula } = self.layer;
+        let TermWeights { decoder, bias, formula, .. } = self.layer;
+        let decoder = decoder.as_ref().ok_or_else(|| made_for_a_device(self.name()))?;
         let hidden = matrix(storage, layout, decoder.input_features(), self.name())?;
         if hidden.len() != self.batch.tokens() * decoder.input_features() {
             let (expected, found) = (self.batch.tokens(), hidden.len() / decoder.input_features());
@@ -103,5 +118,15 @@ impl CustomOp1 for Forward<'_> {
             }
         }
         Ok(result(output, terms))
+    }
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        storage: &candle_core::CudaStorage,
+        layout: &Layout,
+    ) -> Result<(candle_core::CudaStorage, Shape)> {
+        let TermWeights { on_cuda, formula, .. } = self.layer;
+        let decoder = crate::cuda::made_for_device(on_cuda.as_ref())?;
+        crate::cuda::term_weights(decoder, *formula, self.batch, storage, layout)
     }
 }

@@ -4,7 +4,7 @@
 
 use candle_core::{Device, Tensor};
 use ops::{
-    Activation, Embedding, FeedForward, Format, LayerNorm, Level, Linear, Pooling, PoolingMode, RaggedBatch,
+    Activation, Embedding, FeedForward, Format, LayerNorm, Level, Linear, Pooling, PoolingMode, Processor, RaggedBatch,
     SelfAttention, TermFormula, TermPooling, TermWeights,
 };
 
@@ -13,6 +13,10 @@ fn numbers(count: usize, seed: usize) -> Vec<f32> {
     (0..count)
         .map(|i| f32::from(u16::try_from((i * 30_011 + seed * 977) % 65_537 % 65_536).unwrap()) / 32_768.0 - 1.0)
         .collect()
+}
+
+fn cpu() -> Processor {
+    Level::detected().into()
 }
 
 fn matrix(rows: usize, columns: usize, seed: usize) -> Tensor {
@@ -40,11 +44,11 @@ fn same_with_any_threads(operation: impl Fn() -> Tensor + Sync) -> Vec<u32> {
 fn linear(format: Format, input_features: usize, output_features: usize, seed: usize) -> Linear {
     let scale = 1.0 / f32::from(u16::try_from(input_features).unwrap()).sqrt();
     let weight: Vec<f32> = numbers(input_features * output_features, seed).iter().map(|value| value * scale).collect();
-    Linear::new(Level::detected(), format, &weight, &numbers(output_features, seed + 1), input_features).unwrap()
+    Linear::new(&cpu(), format, &weight, &numbers(output_features, seed + 1), input_features).unwrap()
 }
 
 fn norm(columns: usize, seed: usize) -> LayerNorm {
-    LayerNorm::new(numbers(columns, seed), numbers(columns, seed + 1), 1e-12).unwrap()
+    LayerNorm::new(&cpu(), numbers(columns, seed), numbers(columns, seed + 1), 1e-12).unwrap()
 }
 
 /// Few rows are split by features, many by rows: rows computed both ways must be the same.
@@ -87,11 +91,18 @@ fn texts_alone_and_together() {
     let level = Level::detected();
     let (heads, head_dim) = (3, 25);
     let hidden = heads * head_dim;
-    let embedding = Embedding::new(level, numbers(40 * hidden, 3), numbers(450 * hidden, 4), norm(hidden, 1)).unwrap();
+    let embedding = Embedding::new(
+        &level.into(),
+        Format::Float32,
+        numbers(40 * hidden, 3),
+        numbers(450 * hidden, 4),
+        norm(hidden, 1),
+    )
+    .unwrap();
     let query_key_value = linear(Format::Float32, hidden, 3 * hidden, 5);
     let output = linear(Format::Float32, hidden, hidden, 7);
     let attention = SelfAttention::new(query_key_value, heads, output, norm(hidden, 9)).unwrap();
-    let pooling = Pooling::new(vec![PoolingMode::Cls, PoolingMode::Mean, PoolingMode::Max]).unwrap();
+    let pooling = Pooling::new(&cpu(), vec![PoolingMode::Cls, PoolingMode::Mean, PoolingMode::Max]).unwrap();
     let forward = |batch: &RaggedBatch| {
         let hidden = embedding.forward(batch).unwrap();
         pooling.forward(&attention.forward(hidden, batch).unwrap(), batch, 0).unwrap()
@@ -115,8 +126,9 @@ fn texts_alone_and_together() {
 #[test]
 fn ids_lengths_and_shapes_beyond_the_tables_are_errors() {
     let level = Level::scalar();
-    let norm = LayerNorm::new(vec![1.0; 4], vec![0.0; 4], 1e-12).unwrap();
-    let embedding = Embedding::new(level, numbers(5 * 4, 1), numbers(3 * 4, 2), norm.clone()).unwrap();
+    let norm = LayerNorm::new(&cpu(), vec![1.0; 4], vec![0.0; 4], 1e-12).unwrap();
+    let embedding =
+        Embedding::new(&level.into(), Format::Float32, numbers(5 * 4, 1), numbers(3 * 4, 2), norm.clone()).unwrap();
     let error = |ids: Vec<u32>, ends: Vec<u32>| {
         embedding.forward(&RaggedBatch::new(ids, ends).unwrap()).unwrap_err().to_string()
     };
@@ -127,8 +139,8 @@ fn ids_lengths_and_shapes_beyond_the_tables_are_errors() {
     let message = error(vec![0; 5], vec![0, 1, 5]);
     assert!(message.starts_with("embedding: text 1 of the batch: expected at most 3 tokens, found 4"), "{message}");
 
-    assert!(Linear::new(level, Format::Float32, &[0.0; 7], &[0.0; 2], 4).is_err());
-    let layer = Linear::new(level, Format::Float32, &[0.0; 8], &[0.0; 2], 4).unwrap();
+    assert!(Linear::new(&level.into(), Format::Float32, &[0.0; 7], &[0.0; 2], 4).is_err());
+    let layer = Linear::new(&level.into(), Format::Float32, &[0.0; 8], &[0.0; 2], 4).unwrap();
     assert!(layer.forward(&matrix(2, 5, 1), Activation::Identity).is_err());
     let square = linear(Format::Float32, 4, 4, 1);
     assert!(FeedForward::new(square.clone(), Activation::Relu, layer.clone(), norm.clone()).is_err());
@@ -142,8 +154,9 @@ fn ids_lengths_and_shapes_beyond_the_tables_are_errors() {
     assert!(attention(2).unwrap().forward(matrix(3, 5, 1), &batch).is_err());
     let integers = Tensor::zeros((3, 4), candle_core::DType::U32, &Device::Cpu).unwrap();
     assert!(attention(2).unwrap().forward(integers, &batch).is_err());
-    assert!(LayerNorm::new(vec![1.0], vec![], 1e-12).is_err());
-    assert!(Pooling::new(vec![]).is_err());
+    assert!(Linear::new(&cpu(), Format::Float16, &[0.0; 8], &[0.0; 2], 4).is_err());
+    assert!(LayerNorm::new(&cpu(), vec![1.0], vec![], 1e-12).is_err());
+    assert!(Pooling::new(&cpu(), vec![]).is_err());
 }
 
 /// The terms are split over threads, and a text's weights are the same alone.
@@ -163,9 +176,15 @@ fn term_weights_alone_and_together() {
     };
     for pooling in [TermPooling::Max, TermPooling::Sum] {
         let formula = TermFormula { pooling, twice: false };
-        let layer =
-            TermWeights::new(level, Format::Bfloat16, &numbers(terms * depth, 2), numbers(terms, 3), depth, formula)
-                .unwrap();
+        let layer = TermWeights::new(
+            &level.into(),
+            Format::Bfloat16,
+            &numbers(terms * depth, 2),
+            numbers(terms, 3),
+            depth,
+            formula,
+        )
+        .unwrap();
         assert_eq!(layer.terms(), terms);
         let together = same_with_any_threads(|| layer.forward(&hidden, &batch(&lengths)).unwrap());
         let mut first = 0;
@@ -181,7 +200,7 @@ fn term_weights_alone_and_together() {
 
 #[test]
 fn layer_norm_of_rows() {
-    let norm = LayerNorm::new(numbers(70, 1), numbers(70, 2), 1e-12).unwrap();
+    let norm = LayerNorm::new(&cpu(), numbers(70, 1), numbers(70, 2), 1e-12).unwrap();
     let (rows, level) = (matrix(3000, 70, 3), Level::detected());
     let bits = same_with_any_threads(|| norm.forward(level, &rows).unwrap());
     let alone = rows.narrow(0, 1234, 1).unwrap().contiguous().unwrap();

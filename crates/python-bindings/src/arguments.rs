@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
-use encoder::DtypeChoice;
+use encoder::{Device, DtypeChoice};
 use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyBool;
 
+use crate::errors::DeviceError;
 use crate::texts_in::type_name;
 
 /// An argument as the caller gave it, unlike an `Option` with `None` apart from nothing given.
@@ -47,8 +48,20 @@ impl Given<'_> {
         let Some(value) = self.0 else { return Ok(DtypeChoice::default()) };
         let choice = value.extract::<String>().ok().and_then(|name| DtypeChoice::from_name(&name));
         choice.ok_or_else(|| {
-            let found = value.repr().map_or_else(|_| type_name(&value), |found| found.to_string());
-            PyValueError::new_err(format!("dtype: expected {}, found {found}", DtypeChoice::NAMES))
+            PyValueError::new_err(format!("dtype: expected {}, found {}", DtypeChoice::NAMES, shown(&value)))
+        })
+    }
+
+    /// The device of the name given, or the CPU if nothing was. Not "auto": `corten/device.py` chooses, before it loads
+    /// one of the two modules.
+    ///
+    /// # Errors
+    /// `DeviceError` for anything else.
+    pub(crate) fn device_or_cpu(self) -> PyResult<Device> {
+        let Some(value) = self.0 else { return Ok(Device::Cpu) };
+        let device = value.extract::<String>().ok().and_then(|name| Device::from_name(&name));
+        device.filter(|&device| device != Device::Auto).ok_or_else(|| {
+            DeviceError::new_err(format!("device: expected \"cpu\", \"cuda\" or \"cuda:N\", found {}", shown(&value)))
         })
     }
 }
@@ -59,10 +72,8 @@ impl Given<'_> {
 /// # Errors
 /// `ValueError` for anything else.
 pub(crate) fn positive_integer(value: &Bound<'_, PyAny>, name: &str) -> PyResult<usize> {
-    let refused = || {
-        let found = value.repr().map_or_else(|_| type_name(value), |found| found.to_string());
-        PyValueError::new_err(format!("{name}: expected an integer of at least 1, found {found}"))
-    };
+    let refused =
+        || PyValueError::new_err(format!("{name}: expected an integer of at least 1, found {}", shown(value)));
     if value.is_instance_of::<PyBool>() {
         return Err(refused());
     }
@@ -110,4 +121,9 @@ pub(crate) fn progress_in(progress: Option<Bound<'_, PyAny>>) -> PyResult<Option
 
 fn wrong_type(value: &Bound<'_, PyAny>, name: &str, expected: &str) -> PyErr {
     PyTypeError::new_err(format!("{name}: expected {expected}, got {}", type_name(value)))
+}
+
+/// A value as Python shows it, else its type.
+fn shown(value: &Bound<'_, PyAny>) -> String {
+    value.repr().map_or_else(|_| type_name(value), |found| found.to_string())
 }

@@ -1,6 +1,6 @@
 //! `corten._native.Encoder`: every method converts, calls [`door::run`] and converts.
 
-use encoder::{EncodeOptions, LoadOptions, SparseOptions, SparseRows};
+use encoder::{EncodeError, EncodeOptions, LoadOptions, LoadedOn, SparseOptions, SparseRows, Watch};
 use numpy::ndarray::Array2;
 use numpy::{IntoPyArray, PyArray1, PyArray2};
 use pyo3::prelude::*;
@@ -15,8 +15,12 @@ use crate::texts_in::{prompt_in, texts_in};
 const BATCH_SIZE: usize = 32;
 
 /// A loaded model. Any number of threads may use it at the same time.
-#[pyclass(frozen, module = "corten._native")]
-pub(crate) struct Encoder(encoder::Encoder);
+#[cfg_attr(not(feature = "cuda"), pyclass(frozen, module = "corten._native"))]
+#[cfg_attr(feature = "cuda", pyclass(frozen, module = "corten_cuda._native"))]
+pub(crate) struct Encoder {
+    encoder: encoder::Encoder,
+    loaded_on: LoadedOn,
+}
 
 type Matrix<'py> = Bound<'py, PyArray2<f32>>;
 
@@ -27,25 +31,30 @@ type Rows<'py> = (Bound<'py, PyArray1<i64>>, Bound<'py, PyArray1<i32>>, Bound<'p
 impl Encoder {
     /// Loads a model folder.
     #[new]
-    #[pyo3(signature = (path, *, threads = None, dtype = Given::default()),
-           text_signature = "(path, *, threads=None, dtype='float32')")]
+    #[pyo3(signature = (path, *, threads = None, dtype = Given::default(), device = Given::default()),
+           text_signature = "(path, *, threads=None, dtype='float32', device='cpu')")]
     fn new(
         py: Python<'_>,
         path: &Bound<'_, PyAny>,
         threads: Option<&Bound<'_, PyAny>>,
         dtype: Given<'_>,
+        device: Given<'_>,
     ) -> PyResult<Self> {
         let path = path_in(path)?;
-        let options =
-            LoadOptions { threads: optional_positive_integer(threads, "threads")?, dtype: dtype.dtype_or_default()? };
-        door::run(py, None, |_| encoder::Encoder::load(&path, &options)).map(Self)
+        let options = LoadOptions {
+            threads: optional_positive_integer(threads, "threads")?,
+            dtype: dtype.dtype_or_default()?,
+            device: device.device_or_cpu()?,
+        };
+        let encoder = door::run(py, None, |_| encoder::Encoder::load(&path, &options))?;
+        Ok(Self { encoder, loaded_on: LoadedOn::by_this_process(options.device) })
     }
 
     /// Prompts by name; always has "query" and "document".
     #[getter]
     fn prompts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let prompts = PyDict::new(py);
-        for (name, prompt) in &self.0.settings().prompts {
+        for (name, prompt) in &self.encoder.settings().prompts {
             prompts.set_item(name, prompt)?;
         }
         Ok(prompts)
@@ -54,67 +63,73 @@ impl Encoder {
     /// The name of the prompt used where none is asked for.
     #[getter]
     fn default_prompt_name(&self) -> Option<&str> {
-        self.0.settings().default_prompt_name.as_deref()
+        self.encoder.settings().default_prompt_name.as_deref()
     }
 
     /// "cosine", "dot", "euclidean" or "manhattan".
     #[getter]
     fn similarity_fn_name(&self) -> &'static str {
-        self.0.settings().similarity.as_str()
+        self.encoder.settings().similarity.as_str()
     }
 
     /// The number of leading values that the model folder says to keep of each vector.
     #[getter]
     fn truncate_dim(&self) -> Option<usize> {
-        self.0.settings().truncate_dim
+        self.encoder.settings().truncate_dim
     }
 
     /// Whether the model's vectors are sparse: for `encode_sparse`, not `encode`.
     #[getter]
     fn is_sparse(&self) -> bool {
-        self.0.is_sparse()
+        self.encoder.is_sparse()
     }
 
     /// The number of largest values that the model folder says to keep of each sparse vector.
     #[getter]
     fn max_active_dims(&self) -> Option<usize> {
-        self.0.settings().max_active_dims
+        self.encoder.settings().max_active_dims
     }
 
     /// The terms of the vocabulary, one for each dimension of a sparse vector; empty where the tokenizer has none.
     fn vocabulary(&self) -> Vec<String> {
-        self.0.vocabulary()
+        self.encoder.vocabulary()
     }
 
     /// The width of the model's vectors before truncation.
     #[getter]
     fn dimension(&self) -> usize {
-        self.0.dimension()
+        self.encoder.dimension()
     }
 
     /// The most tokens of a text, special tokens included; None for a static embedding, whose texts count whole. Can be set
     /// otherwise; calls that have started keep the old one.
     #[getter]
     fn max_seq_length(&self) -> Option<usize> {
-        self.0.max_seq_length()
+        self.encoder.max_seq_length()
     }
 
     #[setter]
     fn set_max_seq_length(&self, py: Python<'_>, value: &Bound<'_, PyAny>) -> PyResult<()> {
         let value = positive_integer(value, "max_seq_length")?;
-        self.0.set_max_seq_length(value).map_err(|error| crate::errors::to_python(py, &error))
+        self.encoder.set_max_seq_length(value).map_err(|error| crate::errors::to_python(py, &error))
     }
 
     /// The number of threads that work for this encoder.
     #[getter]
     fn threads(&self) -> usize {
-        self.0.threads()
+        self.encoder.threads()
     }
 
-    /// The numbers of the layers' products: "float32", "bfloat16" or "int8".
+    /// Where vectors are computed: "cpu" or "cuda:N".
+    #[getter]
+    fn device(&self) -> String {
+        self.loaded_on.name()
+    }
+
+    /// The numbers of the layers' products: "float32", "bfloat16", "int8" or, on a GPU, "float16".
     #[getter]
     fn dtype(&self) -> &'static str {
-        self.0.dtype().name()
+        self.encoder.dtype().name()
     }
 
     /// Vectors of texts: a new C-contiguous float32 array of shape [texts, dimension].
@@ -142,8 +157,8 @@ impl Encoder {
             truncate_dim: optional_positive_integer(truncate_dim, "truncate_dim")?,
         };
         let texts = texts_in(texts)?;
-        let shape = (texts.len(), self.0.output_dimension(options.truncate_dim));
-        let rows = door::run(py, progress.as_ref(), |watch| self.0.encode(texts, &options, watch))?;
+        let shape = (texts.len(), self.encoder.output_dimension(options.truncate_dim));
+        let rows = self.run(py, progress.as_ref(), |encoder, watch| encoder.encode(texts, &options, watch))?;
         finish(py, progress.as_ref(), shape.0)?;
         Ok(Array2::from_shape_vec(shape, rows).map_err(|error| shape_error(&error))?.into_pyarray(py))
     }
@@ -171,7 +186,7 @@ impl Encoder {
         };
         let texts = texts_in(texts)?;
         let count = texts.len();
-        let rows = door::run(py, progress.as_ref(), |watch| self.0.encode_sparse(texts, &options, watch))?;
+        let rows = self.run(py, progress.as_ref(), |encoder, watch| encoder.encode_sparse(texts, &options, watch))?;
         finish(py, progress.as_ref(), count)?;
         let SparseRows { offsets, columns, values } = rows;
         Ok((offsets.into_pyarray(py), columns.into_pyarray(py), values.into_pyarray(py)))
@@ -197,9 +212,10 @@ impl Encoder {
             ..EncodeOptions::default()
         };
         let texts = texts_in(texts)?;
-        let vectors = door::run(py, progress.as_ref(), |watch| self.0.token_embeddings(texts, &options, watch))?;
+        let vectors =
+            self.run(py, progress.as_ref(), |encoder, watch| encoder.token_embeddings(texts, &options, watch))?;
         finish(py, progress.as_ref(), vectors.len())?;
-        let width = self.0.hidden_size().unwrap_or_default();
+        let width = self.encoder.hidden_size().unwrap_or_default();
         let to_array = |values: Vec<f32>| Array2::from_shape_vec((values.len() / width.max(1), width), values);
         let arrays: Result<_, _> = vectors.into_iter().map(to_array).collect();
         let arrays: Vec<Array2<f32>> = arrays.map_err(|error| shape_error(&error))?;
@@ -216,12 +232,27 @@ impl Encoder {
     ) -> PyResult<Bound<'py, PyList>> {
         let prompt = prompt_in(prompt)?;
         let texts = texts_in(texts)?;
-        let ids = door::run(py, None, |watch| self.0.token_ids(texts, prompt.as_deref(), watch))?;
+        let ids = door::run(py, None, |watch| self.encoder.token_ids(texts, prompt.as_deref(), watch))?;
         let lists = PyList::empty(py);
         for ids in ids {
             lists.append(PyList::new(py, ids)?)?;
         }
         Ok(lists)
+    }
+}
+
+impl Encoder {
+    /// [`door::run`], where this process may use the device.
+    fn run<T: Send>(
+        &self,
+        py: Python<'_>,
+        progress: Option<&Py<PyAny>>,
+        work: impl FnOnce(&encoder::Encoder, &mut Watch<'_>) -> Result<T, EncodeError> + Send,
+    ) -> PyResult<T> {
+        door::run(py, progress, |watch| {
+            self.loaded_on.check_process()?;
+            work(&self.encoder, watch)
+        })
     }
 }
 

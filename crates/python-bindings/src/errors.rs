@@ -4,26 +4,41 @@ use std::io;
 use std::path::Path;
 
 use encoder::{EncodeError, ModelError, ModelFileError as FileError};
-use pyo3::create_exception;
 use pyo3::exceptions::{
     PyFileNotFoundError, PyKeyboardInterrupt, PyMemoryError, PyNotADirectoryError, PyOSError, PyRuntimeError,
     PyValueError,
 };
 use pyo3::prelude::*;
 
-create_exception!(
-    corten,
-    ModelFileError,
-    PyValueError,
-    "A model folder or one of its files is malformed or of a kind that is not supported."
-);
-create_exception!(corten, DeviceError, PyRuntimeError, "The device asked for is not there or cannot be used.");
-create_exception!(
-    corten,
-    InternalError,
-    PyRuntimeError,
-    "A mistake in Corten itself. Please report it, with the message and what led to it."
-);
+#[cfg(not(feature = "cuda"))]
+mod exceptions {
+    use pyo3::create_exception;
+    use pyo3::exceptions::{PyRuntimeError, PyValueError};
+
+    create_exception!(
+        corten,
+        ModelFileError,
+        PyValueError,
+        "A model folder or one of its files is malformed or of a kind that is not supported."
+    );
+    create_exception!(corten, DeviceError, PyRuntimeError, "The device asked for is not there or cannot be used.");
+    create_exception!(
+        corten,
+        InternalError,
+        PyRuntimeError,
+        "A mistake in Corten itself. Please report it, with the message and what led to it."
+    );
+}
+
+/// The same exceptions, so that one `except` is for both modules.
+#[cfg(feature = "cuda")]
+mod exceptions {
+    pyo3::import_exception!(corten._native, ModelFileError);
+    pyo3::import_exception!(corten._native, DeviceError);
+    pyo3::import_exception!(corten._native, InternalError);
+}
+
+pub(crate) use exceptions::{DeviceError, InternalError, ModelFileError};
 
 /// `ENOENT`, the same number on every supported system.
 const NO_SUCH_FILE: i32 = 2;
@@ -40,8 +55,10 @@ pub(crate) fn to_python(py: Python<'_>, error: &EncodeError) -> PyErr {
         | EncodeError::Text { .. }
         | EncodeError::Prompt { .. }
         | EncodeError::NoTokenVectors
+        | EncodeError::Dtype { .. }
         | EncodeError::NonFinite { .. } => PyValueError::new_err(message),
-        EncodeError::OutOfMemory { .. } => PyMemoryError::new_err(message),
+        EncodeError::Device(_) => DeviceError::new_err(message),
+        EncodeError::OutOfMemory(_) => PyMemoryError::new_err(message),
         // What Python's own threads raise when the system has none left.
         EncodeError::Threads { .. } => PyRuntimeError::new_err(message),
         EncodeError::Cancelled => PyKeyboardInterrupt::new_err(()),

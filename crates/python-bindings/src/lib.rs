@@ -5,22 +5,35 @@
 //! table (`errors.rs`). No panic reaches Python: it would be an `InternalError`.
 //!
 //! `python/corten/_native.pyi` describes the module to type checkers and must agree with it.
+//!
+//! With the feature `cuda` this is `corten_cuda._native`, which has nothing but the `Encoder`: it is loaded beside
+//! `corten._native`, whose exceptions it raises, only when a GPU is asked for.
 
 #![forbid(unsafe_op_in_unsafe_fn)]
 
 mod arguments;
-mod arrays_in;
-mod cpu_info;
-mod document_ids_in;
 mod door;
 mod encoder;
 mod errors;
-mod hits_out;
-mod index_door;
-mod index_errors;
-mod sparse_index;
-mod sparse_rows_in;
 mod texts_in;
+
+#[cfg(not(feature = "cuda"))]
+mod arrays_in;
+#[cfg(not(feature = "cuda"))]
+mod cpu_info;
+#[cfg(not(feature = "cuda"))]
+mod document_ids_in;
+#[cfg(not(feature = "cuda"))]
+mod hits_out;
+#[cfg(not(feature = "cuda"))]
+mod index_door;
+#[cfg(not(feature = "cuda"))]
+mod index_errors;
+#[cfg(not(feature = "cuda"))]
+mod sparse_index;
+#[cfg(not(feature = "cuda"))]
+mod sparse_rows_in;
+#[cfg(not(feature = "cuda"))]
 mod torch_rows_in;
 
 use pyo3::prelude::*;
@@ -31,13 +44,18 @@ mod _native {
     use pyo3::prelude::*;
 
     #[pymodule_export]
-    use super::cpu_info::cpu_info;
-    #[pymodule_export]
     use super::encoder::Encoder;
+
+    #[cfg(not(feature = "cuda"))]
+    #[pymodule_export]
+    use super::cpu_info::cpu_info;
+    #[cfg(not(feature = "cuda"))]
     #[pymodule_export]
     use super::errors::{DeviceError, InternalError, ModelFileError};
+    #[cfg(not(feature = "cuda"))]
     #[pymodule_export]
     use super::index_errors::IndexFileError;
+    #[cfg(not(feature = "cuda"))]
     #[pymodule_export]
     use super::sparse_index::SparseIndex;
 

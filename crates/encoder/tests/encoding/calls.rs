@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::goldens::{Fixture, encode, texts, token_ids};
-use encoder::{EncodeError, EncodeOptions, Encoder, LoadOptions};
+use encoder::{Dtype, DtypeChoice, EncodeError, EncodeOptions, Encoder, LoadOptions};
 
 fn go_on(_: usize) -> ControlFlow<()> {
     ControlFlow::Continue(())
@@ -157,6 +157,26 @@ fn arguments_of_zero_are_refused() {
     let error =
         Encoder::load(&fixture.folder, &LoadOptions { threads: Some(0), ..LoadOptions::default() }).err().unwrap();
     assert_eq!(error.to_string(), "threads: expected an integer from 1 to 1024, found 0");
+}
+
+#[cfg(not(feature = "cuda"))]
+#[test]
+fn a_cuda_device_is_refused_by_a_build_without_cuda() {
+    let options = LoadOptions { device: encoder::Device::Cuda(1), ..LoadOptions::default() };
+    let error = Encoder::load(Path::new("/nowhere/at all"), &options).err().unwrap();
+    assert!(matches!(error, EncodeError::Device(_)), "{error:?}");
+    assert_eq!(
+        error.to_string(),
+        "device: expected \"cpu\" or \"auto\", found \"cuda:1\" (hint: this build has no CUDA, the package corten-cuda does)"
+    );
+}
+
+#[test]
+fn a_dtype_that_the_cpu_does_not_have_is_refused() {
+    let options = LoadOptions { dtype: DtypeChoice::Fixed(Dtype::Float16), ..LoadOptions::default() };
+    let error = Encoder::load(Path::new("/nowhere/at all"), &options).err().unwrap();
+    assert!(matches!(error, EncodeError::Dtype { .. }), "{error:?}");
+    assert_eq!(error.to_string(), "dtype: expected \"float32\", \"bfloat16\", \"int8\" or \"auto\", found 'float16'");
 }
 
 #[test]
