@@ -56,8 +56,8 @@ pub use normalize::l2_normalize;
 pub use packed_matrix::{Format, PackedMatrix};
 pub use pooling::{PoolingMode, pool};
 pub use sparse_row::{
-    PackedRow, PackedWeights, QueryTable, RowScratch, SHORT_WEIGHT_FRACTION, prefetch, prefetch_line, row_dot,
-    short_weight, unpack_terms,
+    PackedRow, PackedWeights, QueryTable, RowScratch, SHORT_WEIGHT_FRACTION, prefetch, prefetch_line, prefetch_lines,
+    row_dot, short_weight, unpack_terms,
 };
-pub use sparse_window::{Addition, WINDOW, WINDOW_WORDS, WindowScores};
+pub use sparse_window::{Addition, STRIP, WINDOW, WINDOW_WORDS, WindowScores};
 pub use term_weights::{DecoderInput, TermFormula, TermPooling, TextRows, term_weights};

@@ -31,13 +31,7 @@ pub(crate) fn search(
         if cancel() {
             return Err(IndexError::Cancelled);
         }
-        scores.add(
-            target.level,
-            plan.scans.iter_mut().map(
-                #[inline(always)]
-                |scan| scan.next(window),
-            ),
-        );
+        plan.add(target.level, window, scores);
         let first = u32::try_from(window * WINDOW).unwrap_or(u32::MAX);
         scores.drain(target.level, limit, |place, sum| {
             let document = first.saturating_add(u32::try_from(place).unwrap_or(u32::MAX));

@@ -14,6 +14,10 @@ pub(crate) struct Tuning {
     pub(crate) seeds_of_term: usize,
     /// Lists are left out while their bounds sum to at most this share of the threshold.
     pub(crate) skipped_share: f64,
+    /// What comparing a document costs, in postings: where leaving out lists costs more than it saves, half as much is left out,
+    /// and nothing from the last share on.
+    pub(crate) compared_cost: usize,
+    pub(crate) least_share: f64,
     /// Candidates of a window are compared at once that reach the threshold without this share of the bounds of what is left out.
     pub(crate) likely_share: f64,
     /// The lists are chosen again when the threshold has grown by this factor.
@@ -39,8 +43,10 @@ impl Tuning {
             seed_terms: 8,
             seeds_of_term: 8,
             skipped_share: 0.35,
+            compared_cost: 250,
+            least_share: 0.1,
             likely_share: 0.7,
-            plan_again: 1.1,
+            plan_again: 1.25,
             approximate: None,
         };
         match mode {
