@@ -22,7 +22,8 @@ pub(crate) fn search(
     cancel: &Cancel<'_>,
 ) -> Result<bool, IndexError> {
     let windows = target.postings.windows;
-    let mut plan = Plan::new(terms, 0.0, 0, windows);
+    let largest: f64 = terms.iter().map(|term| term.bound(0)).sum();
+    let mut plan = Plan::new(terms, largest * approximation.skipped_share, 0, windows);
     let most = top.k().saturating_mul(approximation.compared).max(1);
     let Scratch { query, scores, seeds: documents, partial, .. } = scratch;
     partial.clear();
