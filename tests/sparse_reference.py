@@ -43,6 +43,17 @@ def random_rows(
     return sp.csr_matrix((values, indices.astype(np.int32), indptr), shape=(rows, dim))
 
 
+def small_index() -> corten.SparseIndex:
+    """Names, several segments, deleted documents: everything that a file can hold, in few bytes."""
+    documents = random_rows(np.random.default_rng(1), 101, 40, "few values", mean=8)
+    names = [f"document {number}" for number in range(100)]
+    index = corten.SparseIndex.build(documents[:60], ids=names[:60])
+    index.add(documents[60:100], ids=names[60:])
+    index.delete(names[20:30])
+    index.add(documents[100:], ids=["new"])
+    return index
+
+
 def scores_of(documents: sp.csr_matrix, query: sp.csr_matrix) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """For one query `[1, dim]`: float64 scores, how much they may be off, and which documents share a term."""
     exact, weights = documents.astype(np.float64), query.astype(np.float64)

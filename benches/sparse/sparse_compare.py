@@ -40,6 +40,7 @@ def main() -> int:
     chosen = arguments()
     # Read by seismic's thread pool when it starts, which is at its import.
     os.environ["RAYON_NUM_THREADS"] = str(chosen.threads)
+    sys.path.insert(1, str(Path(__file__).parent.parent))
     from sparse_run import run_collection  # noqa: PLC0415  after that
 
     right = True

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
-import platform
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 import corten
+import machine
 
 if TYPE_CHECKING:
     from interleaved import Timed
@@ -18,19 +18,6 @@ if TYPE_CHECKING:
     from sparse_vectors import Collection
 
 RECORDS = Path(__file__).parent.parent / "records"
-
-
-def processor() -> str:
-    """The processor's name, with the numbers that tell it from others of the same name where the kernel has them."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    first: dict[str, str] = {}
-    for line in lines:
-        name, _, value = line.partition(":")
-        first.setdefault(name.strip(), value.strip())
-    return f"{first.get('model name')} (family {first.get('cpu family')}, model {first.get('model')})"
 
 
 def micro(seconds: Any, share: float) -> float:
@@ -124,7 +111,7 @@ def record(timed: list[Timed], collection: Collection, ours: Corten, batch: dict
     now = dt.datetime.now(tz=dt.timezone.utc)
     common = {
         "date": now.strftime("%Y-%m-%d %H:%M"),
-        "processor": processor(),
+        "processor": machine.processor(),
         "cpu_level": info["level"],
         "cores": info["threads"],
         "collection": collection.name,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import corten
 import interleaved
+import machine
 import sparse_report
 from sparse_systems import Corten, Qdrant, Scipy, Seismic, System, Txtai, write_seismic
 from sparse_vectors import Collection, collection
@@ -52,7 +53,7 @@ def run_collection(name: str, chosen: argparse.Namespace, folder: Path) -> bool:
     data = collection(name, chosen.queries)
     info = corten.cpu_info()
     print(f"\n=== {data.name}: {data.documents.shape[0]:,} documents, {data.documents.nnz:,} non-zeros", end="")
-    print(f"; {data.queries.shape[0]} queries; {sparse_report.processor()}, level {info['level']}", flush=True)
+    print(f"; {data.queries.shape[0]} queries; {machine.processor()}, level {info['level']}", flush=True)
     data.judge(chosen.judged)
     systems = built(data, chosen, folder)
     timed = interleaved.run(systems, data, chosen.rounds)

@@ -8,13 +8,13 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import corten
+from longest_pause import longest_pause
 
 
 def test_many_threads_get_the_bits_of_one(minilm: corten.Encoder, real_texts: list[str]) -> None:
@@ -65,24 +65,8 @@ def test_other_threads_run_while_texts_are_encoded(minilm: corten.Encoder, real_
 
     What is measured is how often it runs, not how fast: the longest pause between two turns is short against the call.
     """
-    stamps: list[float] = []
-    done = threading.Event()
-
-    def count() -> None:
-        while not done.is_set():
-            stamps.append(time.perf_counter())
-            time.sleep(0.001)
-
-    counting = threading.Thread(target=count)
-    counting.start()
-    started = time.perf_counter()
-    minilm.encode(real_texts)
-    ended = time.perf_counter()
-    done.set()
-    counting.join()
-    turns = [started, *(stamp for stamp in stamps if started < stamp < ended), ended]
-    longest = max(later - earlier for earlier, later in pairwise(turns))
-    assert longest < (ended - started) / 3
+    took, pause = longest_pause(lambda: minilm.encode(real_texts))
+    assert pause < took / 3
 
 
 ONE_CORE = """

@@ -10,13 +10,13 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import corten
+from longest_pause import longest_pause
 from sparse_reference import random_rows
 
 BATCH = 40
@@ -123,27 +123,6 @@ def many_rows(rows: int, dim: int = 20_000, per_row: int = 100) -> tuple[np.ndar
     # At the upper end the minimum makes terms ascend one by one; below it steps of at least 1 do.
     indptr = np.arange(rows + 1, dtype=np.int64) * per_row
     return indptr, terms.ravel(), rng.random(rows * per_row, dtype=np.float32)
-
-
-def longest_pause(work: Callable[[], object]) -> tuple[float, float]:
-    """How long `work` takes, and the longest time in which a thread that only counts did not get its turn."""
-    stamps: list[float] = []
-    done = threading.Event()
-
-    def count() -> None:
-        while not done.is_set():
-            stamps.append(time.perf_counter())
-            time.sleep(0.001)
-
-    counting = threading.Thread(target=count)
-    counting.start()
-    started = time.perf_counter()
-    work()
-    ended = time.perf_counter()
-    done.set()
-    counting.join()
-    turns = [started, *(stamp for stamp in stamps if started < stamp < ended), ended]
-    return ended - started, max(later - earlier for earlier, later in pairwise(turns))
 
 
 def test_other_threads_run_during_a_build_and_a_search() -> None:

@@ -11,12 +11,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 import corten
 from shared_files import REPOSITORY
-from sparse_reference import random_rows
+from sparse_reference import small_index
 
 # What may be wrong with a file never ends the process; a child of its own makes a crash the failure of one test.
 DAMAGE = """
@@ -70,15 +69,8 @@ print(refused, len(good))
 
 @pytest.fixture(scope="module")
 def small_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Names, several segments, deleted documents: everything that a file can hold, in few bytes."""
     path = tmp_path_factory.mktemp("small") / "index"
-    documents = random_rows(np.random.default_rng(1), 101, 40, "few values", mean=8)
-    names = [f"document {number}" for number in range(100)]
-    index = corten.SparseIndex.build(documents[:60], ids=names[:60])
-    index.add(documents[60:100], ids=names[60:])
-    index.delete(names[20:30])
-    index.add(documents[100:], ids=["new"])
-    index.save(path)
+    small_index().save(path)
     return path
 
 

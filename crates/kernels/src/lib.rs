@@ -56,9 +56,9 @@ pub use linear::{LinearScratch, OutputColumns, linear};
 pub use normalize::l2_normalize;
 pub use packed_matrix::{Format, PackedMatrix};
 pub use pooling::{PoolingMode, pool};
-pub use prefetch::{prefetch, prefetch_line};
+pub use prefetch::{prefetch, prefetch_line, prefetch_lines};
 pub use sparse_row::{
     PackedRow, PackedWeights, QueryTable, RowScratch, SHORT_WEIGHT_FRACTION, row_dot, short_weight, unpack_terms,
 };
-pub use sparse_window::{Addition, WINDOW, WINDOW_WORDS, WindowScores};
+pub use sparse_window::{Addition, STRIP, WINDOW, WINDOW_WORDS, WindowScores};
 pub use term_weights::{DecoderInput, TermFormula, TermPooling, TextRows, term_weights};

@@ -75,6 +75,16 @@ pub(crate) trait Simd: Copy {
         }
     }
 
+    /// One bit for each entry of `block` that is at least `limit`, which is above 0.
+    #[inline(always)]
+    fn at_least(self, block: &[u16; 64], limit: u16) -> u64 {
+        // The largest first, in one pass without branches: few blocks have an entry that is large enough.
+        if block.iter().fold(0, |largest, &entry| largest.max(entry)) < limit {
+            return 0;
+        }
+        block.iter().zip(0..).fold(0, |mask, (&entry, bit)| mask | u64::from(entry >= limit) << bit)
+    }
+
     /// Loads up to sixteen values and fills the lanes beyond them.
     #[inline(always)]
     fn load_partial(self, values: &[f32], fill: f32) -> Self::Vector {

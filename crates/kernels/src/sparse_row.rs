@@ -8,11 +8,15 @@ const SUMS: usize = 16;
 
 /// The weight of every 16-bit term in the query; zero for terms it does not have.
 #[derive(Clone, Debug)]
-pub struct QueryTable(Box<[f32; 1 << 16]>);
+pub struct QueryTable {
+    weights: Box<[f32; 1 << 16]>,
+    /// 1 where the weight is not zero: a quarter of the size, so that the first-level cache holds more of it.
+    present: Box<[u8; 1 << 16]>,
+}
 
 impl Default for QueryTable {
     fn default() -> Self {
-        Self(zeros())
+        Self { weights: zeros(), present: zeros() }
     }
 }
 
@@ -26,7 +30,8 @@ pub(crate) fn zeros<T: Copy + Default>() -> Box<[T; 1 << 16]> {
 impl QueryTable {
     /// Sets the weight of a term.
     pub fn set(&mut self, term: u16, weight: f32) {
-        self.0[usize::from(term)] = weight;
+        self.weights[usize::from(term)] = weight;
+        self.present[usize::from(term)] = u8::from(weight != 0.0);
     }
 }
 
@@ -71,9 +76,14 @@ pub fn short_weight(code: u32) -> i32 {
     (whole << exponent.saturating_sub(1)).cast_signed()
 }
 
-/// Room for the places of set bits while a row is unpacked; grows to the longest row.
+/// Room for a row's terms while it is unpacked; grows to the longest row.
 #[derive(Clone, Debug, Default)]
-pub struct RowScratch(Vec<u16>);
+pub struct RowScratch {
+    /// First the places of set bits, then the terms that they stand for.
+    terms: Vec<u16>,
+    /// The entries whose terms the query has.
+    matches: Vec<u16>,
+}
 
 /// For each byte the places of its set bits, lowest first.
 static BIT_PLACES: [[u16; 8]; 256] = {
@@ -104,37 +114,34 @@ static BIT_COUNTS: [usize; 256] = {
     table
 };
 
-/// The places of the set bits of `bits`, in `scratch`: at least `entries` numbers, of which those beyond the last set bit mean nothing.
+/// Writes the terms of a row to the first `bytes.len()` entries of `terms`; what is beyond them means nothing.
+///
+/// The zeros before an entry's bit are the upper half of its term: the bit's place less the number of bits before it.
 #[inline(always)]
-fn bit_places<'s>(bits: &[u8], entries: usize, scratch: &'s mut RowScratch) -> &'s [u16] {
-    let places = &mut scratch.0;
-    let room = entries.max(bits.len() * 8) + 8;
-    if places.len() < room {
-        places.resize(room, 0);
+#[expect(clippy::cast_possible_truncation, reason = "a row has at most 2^16 entries, and only the lower half counts")]
+fn unpack(bits: &[u8], bytes: &[u8], terms: &mut Vec<u16>) {
+    let room = bytes.len().max(bits.len() * 8) + 8;
+    if terms.len() < room {
+        terms.resize(room, 0);
     }
     let mut count = 0;
     let mut first_bit = 0_u16;
     for &byte in bits {
-        if let Some(target) = places[count..].first_chunk_mut::<8>() {
+        if let Some(target) = terms[count..].first_chunk_mut::<8>() {
             *target = BIT_PLACES[usize::from(byte)].map(|bit| first_bit.wrapping_add(bit));
         }
         count += BIT_COUNTS[usize::from(byte)];
         first_bit = first_bit.wrapping_add(8);
     }
-    places
-}
-
-/// Term of entry `index`: the zeros before its bit are its upper half.
-#[inline(always)]
-#[expect(clippy::cast_possible_truncation, reason = "a row has at most 2^16 entries, and only the lower half counts")]
-fn term(index: usize, place: u16, byte: u8) -> u16 {
-    (place.wrapping_sub(index as u16) << 8) | u16::from(byte)
+    for (index, (term, &byte)) in terms.iter_mut().zip(bytes).enumerate() {
+        *term = (term.wrapping_sub(index as u16) << 8) | u16::from(byte);
+    }
 }
 
 /// Appends the terms of a row to `terms`.
 pub fn unpack_terms(term_bits: &[u8], term_bytes: &[u8], scratch: &mut RowScratch, terms: &mut Vec<u16>) {
-    let places = bit_places(term_bits, term_bytes.len(), scratch);
-    terms.extend(term_bytes.iter().zip(places).enumerate().map(|(index, (&byte, &place))| term(index, place, byte)));
+    unpack(term_bits, term_bytes, &mut scratch.terms);
+    terms.extend(scratch.terms.iter().take(term_bytes.len()));
 }
 
 /// The sum over the entries of weight times query weight, in float64. Products are exact; the order of the sum is the row's alone, so
@@ -161,14 +168,16 @@ impl Kernel for RowDot<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, _: S) -> f64 {
         let Self { row, query, scratch } = self;
-        let entries = row.term_bytes.len();
-        let places = &bit_places(row.term_bits, entries, scratch)[..entries];
+        let RowScratch { terms, matches } = scratch;
+        unpack(row.term_bits, row.term_bytes, terms);
+        let terms = &terms[..row.term_bytes.len()];
+        let matches = find_matches(terms, query, matches);
         match row.weights {
             PackedWeights::Short { upper, lower } => {
                 let upper = upper.as_chunks::<2>().0;
                 sum(
-                    places,
-                    row.term_bytes,
+                    matches,
+                    terms,
                     query,
                     #[inline(always)]
                     |entry| {
@@ -181,8 +190,8 @@ impl Kernel for RowDot<'_> {
             PackedWeights::Float(bytes) => {
                 let weights = bytes.as_chunks::<4>().0;
                 sum(
-                    places,
-                    row.term_bytes,
+                    matches,
+                    terms,
                     query,
                     #[inline(always)]
                     |entry| f64::from(f32::from_le_bytes(weights[entry])),
@@ -192,25 +201,33 @@ impl Kernel for RowDot<'_> {
     }
 }
 
-/// Sixteen partial sums, folded in halves.
+/// The entries whose terms the query has: found without a branch, since which they are cannot be foreseen.
 #[inline(always)]
-fn sum(places: &[u16], bytes: &[u8], query: &QueryTable, weight: impl Fn(usize) -> f64) -> f64 {
-    let mut sums = [0.0_f64; SUMS];
-    let whole = places.len() / SUMS * SUMS;
-    let mut start = 0;
-    while start < whole {
-        let places = &places[start..start + SUMS];
-        let bytes = &bytes[start..start + SUMS];
-        for lane in 0..SUMS {
-            let term = term(start + lane, places[lane], bytes[lane]);
-            sums[lane] += f64::from(query.0[usize::from(term)]) * weight(start + lane);
-        }
-        start += SUMS;
+#[expect(clippy::cast_possible_truncation, reason = "a row has at most 2^16 entries")]
+fn find_matches<'s>(terms: &[u16], query: &QueryTable, matches: &'s mut Vec<u16>) -> &'s [u16] {
+    if matches.len() < terms.len() {
+        matches.resize(terms.len(), 0);
     }
-    for (lane, sum) in sums.iter_mut().enumerate().take(places.len() - whole) {
-        let entry = whole + lane;
-        let term = term(entry, places[entry], bytes[entry]);
-        *sum += f64::from(query.0[usize::from(term)]) * weight(entry);
+    let matches = &mut matches[..terms.len()];
+    let present = query.present.as_ref();
+    let mut count = 0;
+    for (entry, &term) in terms.iter().enumerate() {
+        // Never more than there are entries.
+        if let Some(place) = matches.get_mut(count) {
+            *place = entry as u16;
+        }
+        count += usize::from(present[usize::from(term)]);
+    }
+    &matches[..count]
+}
+
+/// Sixteen partial sums, folded in halves. Entries that the query does not have would add zeros.
+#[inline(always)]
+fn sum(matches: &[u16], terms: &[u16], query: &QueryTable, weight: impl Fn(usize) -> f64) -> f64 {
+    let mut sums = [0.0_f64; SUMS];
+    for &entry in matches {
+        let entry = usize::from(entry);
+        sums[entry % SUMS] += f64::from(query.weights[usize::from(terms[entry])]) * weight(entry);
     }
     let mut width = SUMS / 2;
     while width > 0 {

@@ -10,20 +10,23 @@ pub const WINDOW: usize = 16_384;
 /// 64-bit words of a window's bitmap.
 pub const WINDOW_WORDS: usize = WINDOW / 64;
 
-/// Documents looked at together for one that reaches the limit.
-const BLOCK: usize = 128;
 /// Postings added in one step of the loop.
-const STRIP: usize = 8;
+pub const STRIP: usize = 8;
+/// Documents looked at together for one that reaches the limit.
+const BLOCK: usize = 64;
 
 /// What is added to the scores of a window.
 #[derive(Clone, Copy, Debug)]
 pub enum Addition<'a> {
-    /// `weights[i] * factor / 256`, rounded down, to document `documents[i]` of the window.
+    /// `weights[i] * factor / 256`, rounded down, to document `documents[i]` of the window, for the first `count`.
     Postings {
-        /// Documents of the window, each once.
+        /// Documents of the window, each once. What follows the first `count`, here and in `weights`, changes nothing; with
+        /// [`STRIP`] more of them the last step is as fast as the others.
         documents: &'a [u16],
         /// One for each document.
         weights: &'a [u8],
+        /// How many are added.
+        count: usize,
         /// In units of 1/256.
         factor: u16,
     },
@@ -73,9 +76,9 @@ impl<'a, I: Iterator<Item = Addition<'a>>> Kernel for Add<'_, I> {
     fn run<S: Simd>(self, simd: S) {
         for addition in self.additions {
             match addition {
-                Addition::Postings { documents, weights, factor } => {
-                    assert_eq!(documents.len(), weights.len(), "one weight for each document");
-                    add_postings(self.scores, documents, weights, factor);
+                Addition::Postings { documents, weights, count, factor } => {
+                    assert!(count <= documents.len().min(weights.len()), "a document and a weight for each of {count}");
+                    add_postings(self.scores, documents, weights, count, factor);
                 }
                 Addition::Bitmap { words, value } => {
                     let (blocks, _) = self.scores[..WINDOW].as_chunks_mut::<64>();
@@ -96,18 +99,32 @@ fn product(weight: u8, factor: u16) -> u16 {
 }
 
 #[inline(always)]
-fn add_postings(scores: &mut [u16; 1 << 16], documents: &[u16], weights: &[u8], factor: u16) {
-    let (document_strips, last_documents) = documents.as_chunks::<STRIP>();
-    let (weight_strips, last_weights) = weights.as_chunks::<STRIP>();
-    for (documents, weights) in document_strips.iter().zip(weight_strips) {
-        for lane in 0..STRIP {
-            let score = &mut scores[usize::from(documents[lane])];
-            *score = score.wrapping_add(product(weights[lane], factor));
-        }
+fn add_strip(scores: &mut [u16; 1 << 16], documents: &[u16; STRIP], weights: &[u8; STRIP], factor: u16) {
+    for lane in 0..STRIP {
+        let score = &mut scores[usize::from(documents[lane])];
+        *score = score.wrapping_add(product(weights[lane], factor));
     }
-    for (&document, &weight) in last_documents.iter().zip(last_weights) {
-        let score = &mut scores[usize::from(document)];
-        *score = score.wrapping_add(product(weight, factor));
+}
+
+#[inline(always)]
+fn add_postings(scores: &mut [u16; 1 << 16], documents: &[u16], weights: &[u8], count: usize, factor: u16) {
+    let whole = count / STRIP * STRIP;
+    let strips = documents[..whole].as_chunks::<STRIP>().0.iter().zip(weights[..whole].as_chunks::<STRIP>().0);
+    for (documents, weights) in strips {
+        add_strip(scores, documents, weights, factor);
+    }
+    // The last as one more strip, whose weights beyond the end become zero: how often a loop of single postings ends where cannot
+    // be foreseen, and each wrong guess costs more than these.
+    if let (Some(documents), Some(weights)) =
+        (documents[whole..].first_chunk::<STRIP>(), weights[whole..].first_chunk::<STRIP>())
+    {
+        let kept = (1_u64 << (8 * (count - whole))) - 1;
+        add_strip(scores, documents, &(u64::from_le_bytes(*weights) & kept).to_le_bytes(), factor);
+    } else {
+        for (&document, &weight) in documents[whole..count].iter().zip(&weights[whole..count]) {
+            let score = &mut scores[usize::from(document)];
+            *score = score.wrapping_add(product(weight, factor));
+        }
     }
 }
 
@@ -120,16 +137,17 @@ struct Drain<'a, F> {
 impl<F: FnMut(usize, u16) -> u16> Kernel for Drain<'_, F> {
     type Output = ();
     #[inline(always)]
-    fn run<S: Simd>(mut self, _: S) {
+    fn run<S: Simd>(mut self, simd: S) {
         let mut limit = self.limit.max(1);
         let (blocks, _) = self.scores[..WINDOW].as_chunks_mut::<BLOCK>();
         for (number, block) in blocks.iter_mut().enumerate() {
-            // The largest first: one pass without branches.
-            if block.iter().fold(0, |largest, &score| largest.max(score)) >= limit {
-                for (place, &score) in block.iter().enumerate() {
-                    if score >= limit {
-                        limit = (self.found)(number * BLOCK + place, score).max(1);
-                    }
+            let mut reached = simd.at_least(block, limit);
+            while reached != 0 {
+                let place = reached.trailing_zeros() as usize;
+                reached &= reached - 1;
+                // The limit may have risen since.
+                if let Some(&score) = block.get(place).filter(|score| **score >= limit) {
+                    limit = (self.found)(number * BLOCK + place, score).max(1);
                 }
             }
             *block = [0; BLOCK];

@@ -22,7 +22,8 @@ pub(crate) fn search(
     cancel: &Cancel<'_>,
 ) -> Result<bool, IndexError> {
     let windows = target.postings.windows;
-    let mut plan = Plan::new(terms, 0.0, 0, windows);
+    let largest: f64 = terms.iter().map(|term| term.bound(0)).sum();
+    let mut plan = Plan::new(terms, largest * approximation.skipped_share, 0, windows);
     let most = top.k().saturating_mul(approximation.compared).max(1);
     let Scratch { query, scores, seeds: documents, partial, .. } = scratch;
     partial.clear();
@@ -31,13 +32,7 @@ pub(crate) fn search(
         if cancel() {
             return Err(IndexError::Cancelled);
         }
-        scores.add(
-            target.level,
-            plan.scans.iter_mut().map(
-                #[inline(always)]
-                |scan| scan.next(window),
-            ),
-        );
+        plan.add(target.level, window, scores);
         let first = u32::try_from(window * WINDOW).unwrap_or(u32::MAX);
         scores.drain(target.level, limit, |place, sum| {
             let document = first.saturating_add(u32::try_from(place).unwrap_or(u32::MAX));

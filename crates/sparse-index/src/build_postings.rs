@@ -167,7 +167,7 @@ impl Piece {
         }
         self.champions_of_term.push(u32::try_from(champions).unwrap_or(0));
         // The lists are cut at weights, so equal weights stay together: the smallest weight of each.
-        let plan = plan_lists(sorted.len() / windows.max(1), sorted.len());
+        let plan = plan_lists(windows, sorted.len());
         let (mut cuts, mut numbers) = (Vec::with_capacity(plan.len()), 0);
         let mut parted = 0;
         for (end, is_bitmap) in plan {

@@ -165,6 +165,12 @@ impl<'a> ForwardView<'a> {
         }
     }
 
+    /// Asks for what says where a row lies.
+    #[inline]
+    pub(crate) fn prefetch_start(&self, row: usize) {
+        kernels::prefetch_line(self.starts, row);
+    }
+
     /// Asks for the bytes of a row ahead of their use.
     #[inline]
     pub(crate) fn prefetch(&self, row: usize) {

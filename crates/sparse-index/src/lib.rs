@@ -20,6 +20,7 @@ mod plan;
 mod postings;
 mod rows;
 mod save;
+mod scan_windows;
 mod scratch_pool;
 mod search;
 mod search_segment;
@@ -27,6 +28,7 @@ mod segment;
 mod snapshot;
 mod split_lists;
 mod storage;
+mod term_lists;
 #[cfg(test)]
 mod tests;
 mod threads;

@@ -1,8 +1,8 @@
 //! Which lists of a query are read, and what the others can add to a score at most.
 
-use kernels::{Addition, WINDOW_WORDS};
+use kernels::{Addition, Level, WINDOW_WORDS, WindowScores};
 
-use crate::postings::TermLists;
+use crate::term_lists::TermLists;
 
 /// The sum of all upper bounds in fixed point, and one for each term: so that a factor, 256/255 of a bound, fits 16 bits too.
 const FULL_SCALE: f64 = 65_279.0;
@@ -28,11 +28,12 @@ impl QueryTerm<'_> {
 /// How a term's lists become additions to 16-bit scores.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Scan<'a> {
-    /// The first `kept` of its lists that are numbers; `position` is where the next window begins.
+    /// The first `kept` of its lists that are numbers; `position` is where the next window begins, in which they have `count`.
     Numbers {
         lists: TermLists<'a>,
         kept: usize,
         position: usize,
+        count: usize,
         factor: u16,
     },
     Bitmap {
@@ -47,19 +48,19 @@ impl<'a> Scan<'a> {
     #[inline(always)]
     pub(crate) fn next(&mut self, window: usize) -> Addition<'a> {
         match self {
-            Self::Numbers { lists, kept, position, factor } => {
-                let range = *position..*position + lists.in_window(window, *kept);
+            Self::Numbers { lists, kept, position, count, factor } => {
+                let (documents, weights) = lists.from(*position, *count);
+                let addition =
+                    Addition::Postings { documents, weights, count: (*count).min(documents.len()), factor: *factor };
                 *position += lists.in_window(window, lists.numbers);
+                *count = lists.in_window(window + 1, *kept);
                 // The next window's are asked for while this one's are added.
-                kernels::prefetch_line(lists.documents, *position);
-                kernels::prefetch_line(lists.weights, *position);
-                let documents = lists.documents.get(range.clone()).unwrap_or_default();
-                let weights = lists.weights.get(range).unwrap_or_default();
-                Addition::Postings { documents, weights, factor: *factor }
+                lists.prefetch(*position);
+                addition
             }
             Self::Bitmap { words, value } => match words.get(window) {
                 Some(words) => Addition::Bitmap { words, value: *value },
-                None => Addition::Postings { documents: &[], weights: &[], factor: 0 },
+                None => Addition::Postings { documents: &[], weights: &[], count: 0, factor: 0 },
             },
         }
     }
@@ -85,34 +86,38 @@ pub(crate) struct Plan<'a> {
     pub(crate) scale: f64,
     pub(crate) error: f64,
     pub(crate) rest: f64,
+    /// Postings of all windows that are left out, a bitmap counted as what it costs.
+    pub(crate) saved: f64,
 }
 
 impl<'a> Plan<'a> {
     /// For the windows from `window` on. Leaves out lists while their bounds sum to at most `budget`: first those that save most for
     /// what they may add.
     pub(crate) fn new(terms: &[QueryTerm<'a>], budget: f64, window: usize, windows: usize) -> Self {
-        let kept = choose(terms, budget, windows);
+        let (kept, saved) = choose(terms, budget, windows);
         let rest = terms.iter().zip(&kept).map(|(term, &kept)| term.bound(kept)).sum();
         let total: f64 = terms.iter().zip(&kept).filter(|(_, kept)| **kept > 0).map(|(term, _)| term.bound(0)).sum();
         let read = kept.iter().filter(|kept| **kept > 0).count();
         #[expect(clippy::cast_precision_loss, reason = "a number of terms below 2^32")]
         let scale = if total > 0.0 { (FULL_SCALE - read as f64) / total } else { 0.0 };
-        let mut plan = Self { scans: Vec::with_capacity(read + 8), scale, error: 1.0, rest };
+        let mut plan = Self { scans: Vec::with_capacity(read + 8), scale, error: 1.0, rest, saved };
         for (term, &kept) in terms.iter().zip(&kept) {
-            plan.error += plan.add(term, kept, window, windows);
+            plan.error += plan.read(term, kept, window, windows);
         }
         plan
     }
 
-    /// Adds the first `kept` lists of a term; returns how much its additions may be too low.
-    fn add(&mut self, term: &QueryTerm<'a>, kept: usize, window: usize, windows: usize) -> f64 {
+    /// Reads the first `kept` lists of a term; returns how much its additions may be too low.
+    fn read(&mut self, term: &QueryTerm<'a>, kept: usize, window: usize, windows: usize) -> f64 {
         let lists = term.lists;
         let mut error = 0.0;
         let numbers = lists.numbers.min(kept);
         if numbers > 0 {
             let exact = term.bound(0) / 255.0 * self.scale * 256.0;
             let position = lists.before(window);
-            self.scans.push(Scan::Numbers { lists, kept: numbers, position, factor: to_u16(exact) });
+            lists.prefetch(position);
+            let count = lists.in_window(window, numbers);
+            self.scans.push(Scan::Numbers { lists, kept: numbers, position, count, factor: to_u16(exact) });
             error = exact / 512.0 + 1.5;
         }
         for (number, list) in lists.lists.iter().enumerate().take(kept).skip(lists.numbers) {
@@ -122,6 +127,17 @@ impl<'a> Plan<'a> {
             error = f64::max(error, term.weight * (upper - lower) / 2.0 * self.scale + 0.5);
         }
         error
+    }
+
+    /// Adds what is read in `window` to its sums; windows come one after the other.
+    pub(crate) fn add(&mut self, level: Level, window: usize, scores: &mut WindowScores) {
+        scores.add(
+            level,
+            self.scans.iter_mut().map(
+                #[inline(always)]
+                |scan| scan.next(window),
+            ),
+        );
     }
 
     /// The least 16-bit sum of a document whose score is at least `score`; beyond 65,535 there is no such document. Zero
@@ -167,12 +183,12 @@ struct Choice {
     after: usize,
 }
 
-/// How many lists of each term are kept, from the strongest.
+/// How many lists of each term are kept, from the strongest, and the cost of the others.
 #[expect(clippy::cast_precision_loss, reason = "estimates")]
-fn choose(terms: &[QueryTerm<'_>], budget: f64, windows: usize) -> Vec<usize> {
+fn choose(terms: &[QueryTerm<'_>], budget: f64, windows: usize) -> (Vec<usize>, f64) {
     let mut kept: Vec<usize> = terms.iter().map(|term| term.lists.lists.len()).collect();
     if budget <= 0.0 {
-        return kept;
+        return (kept, 0.0);
     }
     let mut options: Vec<Choice> = Vec::with_capacity(2 * terms.len());
     for (index, term) in terms.iter().enumerate() {
@@ -202,18 +218,24 @@ fn choose(terms: &[QueryTerm<'_>], budget: f64, windows: usize) -> Vec<usize> {
             options.push(option);
         }
     }
+    // By ratio from the highest: the bits of a positive float32 ascend as it does, and whole numbers sort faster than pairs.
     #[expect(clippy::cast_possible_truncation, reason = "an order need not be precise")]
-    let mut order: Vec<(f32, usize)> = options.iter().map(|option| option.ratio as f32).zip(0..).collect();
-    order.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-    let mut left = budget;
-    for option in order.into_iter().filter_map(|(_, index)| options.get(index)) {
+    let mut order: Vec<u64> = options
+        .iter()
+        .zip(0..)
+        .map(|(option, index): (_, u32)| u64::from(!(option.ratio as f32).to_bits()) << 32 | u64::from(index))
+        .collect();
+    order.sort_unstable();
+    let (mut left, mut saved) = (budget, 0.0);
+    for option in order.into_iter().filter_map(|key| options.get(usize::try_from(key & u64::from(u32::MAX)).ok()?)) {
         if let Some(kept) = kept.get_mut(option.term)
             && *kept == option.before
             && option.price <= left
         {
             left -= option.price;
+            saved += option.cost;
             *kept = option.after;
         }
     }
-    kept
+    (kept, saved)
 }

@@ -1,6 +1,6 @@
 //! The inverted lists of a segment: for each term the documents that have it, in lists by weight.
 //!
-//! Documents are taken in windows of [`WINDOW`], so that a document's number within its window takes 16 bits and the partial scores
+//! Documents are taken in windows of [`kernels::WINDOW`], so that a document's number within its window takes 16 bits and the partial scores
 //! of a window stay in the first-level cache. The documents of a frequent term are split into several lists by weight, strongest
 //! first, each with its own upper bound: a search can leave out a term's many weak documents and keep its few strong ones.
 //!
@@ -8,9 +8,10 @@
 //! weight / 255; the lists of a term lie beside each other in each window, so that the first few are one run. Or, for a weak list of
 //! many documents, as one bitmap a window, with the middle of its bounds for every weight.
 
-use kernels::{WINDOW, WINDOW_WORDS};
+use kernels::WINDOW_WORDS;
 
 use crate::storage::Buffer;
+use crate::term_lists::TermLists;
 
 /// Terms with fewer documents have no stored champions: their documents are looked through instead.
 pub(crate) const FEWEST_FOR_CHAMPIONS: u32 = 256;
@@ -79,69 +80,6 @@ pub(crate) struct TermStart {
     numbers: u32,
 }
 
-/// One term's lists.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct TermLists<'a> {
-    /// Strongest first, bitmaps last.
-    pub(crate) lists: &'a [ListRecord],
-    /// How many of them are numbers.
-    pub(crate) numbers: usize,
-    /// `[windows, numbers]`
-    pub(crate) counts: &'a [u16],
-    pub(crate) documents: &'a [u16],
-    pub(crate) weights: &'a [u8],
-    /// `[lists - numbers, windows]`
-    bitmaps: &'a [[u64; WINDOW_WORDS]],
-}
-
-impl<'a> TermLists<'a> {
-    /// Documents of all lists.
-    pub(crate) fn count(&self) -> u64 {
-        self.lists.iter().map(|list| u64::from(list.count)).sum()
-    }
-
-    /// The windows of list number `list`, which is a bitmap.
-    pub(crate) fn bitmap(&self, list: usize, windows: usize) -> &'a [[u64; WINDOW_WORDS]] {
-        let first = list.saturating_sub(self.numbers).saturating_mul(windows);
-        self.bitmaps.get(first..first.saturating_add(windows)).unwrap_or_default()
-    }
-
-    /// Calls `found` with each document and, of lists that are numbers, its weight; of bitmaps, 0.
-    pub(crate) fn each(&self, windows: usize, mut found: impl FnMut(u32, u8)) {
-        let mut position = 0;
-        for window in 0..windows {
-            let first = u32::try_from(window * WINDOW).unwrap_or(u32::MAX);
-            let range = position..position + self.in_window(window, self.numbers);
-            position = range.end;
-            let (documents, weights) = (self.documents.get(range.clone()), self.weights.get(range));
-            for (&document, &weight) in documents.into_iter().flatten().zip(weights.into_iter().flatten()) {
-                found(first.saturating_add(u32::from(document)), weight);
-            }
-            for list in self.numbers..self.lists.len() {
-                for (&word, number) in self.bitmap(list, windows).get(window).into_iter().flatten().zip(0..) {
-                    let mut rest = word;
-                    while rest != 0 {
-                        found(first.saturating_add(number * 64 + rest.trailing_zeros()), 0);
-                        rest &= rest - 1;
-                    }
-                }
-            }
-        }
-    }
-
-    /// Documents of a window in the first `lists` lists, which are numbers.
-    #[inline]
-    pub(crate) fn in_window(&self, window: usize, lists: usize) -> usize {
-        let first = window * self.numbers;
-        self.counts.get(first..first + lists).unwrap_or_default().iter().map(|&count| usize::from(count)).sum()
-    }
-
-    /// Documents of the windows before `window`, of all lists that are numbers.
-    pub(crate) fn before(&self, window: usize) -> usize {
-        self.in_window(0, window * self.numbers)
-    }
-}
-
 impl Postings {
     /// Finds where each term's parts lie. Returns whether the lists fit the other arrays, and each other.
     pub(crate) fn find_starts(&mut self) -> Option<()> {
@@ -190,6 +128,11 @@ impl Postings {
     }
 }
 
+/// `end` and up to `more` entries of what follows in an array of `length`, if that goes so far.
+fn padded(end: usize, more: usize, length: usize) -> Option<usize> {
+    (end <= length).then_some((end + more).min(length))
+}
+
 /// The arrays of [`Postings`], found once for a query.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PostingsView<'a> {
@@ -214,15 +157,15 @@ impl<'a> PostingsView<'a> {
     /// Asks for what [`PostingsView::lists`] will need: first for a term's place, then for its lists.
     #[inline]
     pub(crate) fn prefetch(&self, place: usize) {
-        kernels::prefetch_line(self.starts, place);
+        kernels::prefetch_lines::<_, 2>(self.starts, place);
     }
 
     /// See [`PostingsView::prefetch`].
     #[inline]
     pub(crate) fn prefetch_lists(&self, place: usize) {
         if let Some(start) = self.starts.get(place) {
-            kernels::prefetch_line(self.lists, start.first_list as usize);
-            kernels::prefetch_line(self.counts, start.counts);
+            kernels::prefetch_lines::<_, 2>(self.lists, start.first_list as usize);
+            kernels::prefetch_lines::<_, 2>(self.counts, start.counts);
             kernels::prefetch_line(self.documents, start.documents);
             kernels::prefetch_line(self.weights, start.documents);
         }
@@ -237,11 +180,14 @@ impl<'a> PostingsView<'a> {
         if lists.is_empty() || !lists.iter().all(ListRecord::is_usable) {
             return None;
         }
-        let of_documents = start.documents..start.documents + start.entries as usize;
+        let numbers_in_all = numbers * self.windows;
+        let of_documents =
+            start.documents..padded(start.documents + start.entries as usize, kernels::STRIP, self.documents.len())?;
+        let of_counts = start.counts..padded(start.counts + numbers_in_all, 3, self.counts.len())?;
         Some(TermLists {
             lists,
             numbers,
-            counts: self.counts.get(start.counts..start.counts + numbers * self.windows)?,
+            counts: self.counts.get(of_counts)?,
             documents: self.documents.get(of_documents.clone())?,
             weights: self.weights.get(of_documents)?,
             bitmaps: self.bitmaps.get(start.bitmaps..start.bitmaps + (lists.len() - numbers) * self.windows)?,

@@ -4,10 +4,10 @@ use std::sync::Mutex;
 
 use crate::search_segment::Scratch;
 
-/// Most that are kept; each is about 400 KiB.
+/// Most that are kept; each is about 450 KiB.
 const MOST: usize = 64;
 
-/// Scratches that no search is using. Making one means clearing 400 KiB, which takes as long as a search.
+/// Scratches that no search is using. Making one means clearing 450 KiB, which takes as long as a search.
 #[derive(Debug, Default)]
 pub(crate) struct ScratchPool(Mutex<Vec<Scratch>>);
 

@@ -10,7 +10,11 @@ const BITMAP_FROM: usize = WINDOW / 16;
 const MOST_BITMAPS: usize = 4;
 
 /// The ends, in documents from the heaviest, of the lists of a term with so many documents, and whether each may be a bitmap.
-pub(crate) fn plan_lists(per_window: usize, count: usize) -> Vec<(usize, bool)> {
+///
+/// In a single window queries have too few postings to leave lists out, and in a small index their 14 bytes a list count: only
+/// bitmaps are apart there.
+pub(crate) fn plan_lists(windows: usize, count: usize) -> Vec<(usize, bool)> {
+    let per_window = count / windows.max(1);
     if per_window < SPLIT_FROM {
         return vec![(count, false)];
     }
@@ -29,6 +33,10 @@ pub(crate) fn plan_lists(per_window: usize, count: usize) -> Vec<(usize, bool)> 
             plan.extend((1..=bitmaps).map(|part| (start + (end - start) * part / bitmaps, true)));
         }
         start = end;
+    }
+    if windows == 1 {
+        let numbers = plan.iter().filter(|(_, is_bitmap)| !is_bitmap).count();
+        plan.drain(..numbers.saturating_sub(1));
     }
     plan
 }

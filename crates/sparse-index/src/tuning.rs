@@ -14,6 +14,10 @@ pub(crate) struct Tuning {
     pub(crate) seeds_of_term: usize,
     /// Lists are left out while their bounds sum to at most this share of the threshold.
     pub(crate) skipped_share: f64,
+    /// What comparing a document costs, in postings: where leaving out lists costs more than it saves, half as much is left out,
+    /// and nothing from the last share on.
+    pub(crate) compared_cost: usize,
+    pub(crate) least_share: f64,
     /// Candidates of a window are compared at once that reach the threshold without this share of the bounds of what is left out.
     pub(crate) likely_share: f64,
     /// The lists are chosen again when the threshold has grown by this factor.
@@ -27,6 +31,8 @@ pub(crate) struct Tuning {
 pub(crate) struct Approximation {
     /// The heaviest terms of the query that make up this share of its weight are looked for.
     pub(crate) query_share: f64,
+    /// Of these, weak lists are left out that add at most this share of the largest score that the terms allow.
+    pub(crate) skipped_share: f64,
     /// True scores are computed of so many documents for each that is asked for.
     pub(crate) compared: usize,
 }
@@ -39,8 +45,10 @@ impl Tuning {
             seed_terms: 8,
             seeds_of_term: 8,
             skipped_share: 0.35,
+            compared_cost: 250,
+            least_share: 0.1,
             likely_share: 0.7,
-            plan_again: 1.1,
+            plan_again: 1.25,
             approximate: None,
         };
         match mode {
@@ -54,9 +62,16 @@ impl Approximation {
     /// What reaches this recall of the first 10 on real vectors of a model, 15,183 documents, and more on synthetic ones, 100,000;
     /// nothing for a recall of 1, which is the exact mode.
     fn of(recall: f32) -> Option<Self> {
-        const STEPS: [(f32, f64, usize); 6] =
-            [(0.85, 0.6, 3), (0.975, 0.7, 3), (0.99, 0.8, 3), (0.995, 0.85, 4), (0.998, 0.9, 4), (1.0, 0.97, 5)];
+        const STEPS: [(f32, f64, f64, usize); 7] = [
+            (0.85, 0.55, 0.0, 3),
+            (0.93, 0.62, 0.0, 3),
+            (0.975, 0.75, 0.03, 3),
+            (0.99, 0.82, 0.03, 3),
+            (0.995, 0.87, 0.03, 4),
+            (0.998, 0.9, 0.02, 4),
+            (1.0, 0.97, 0.0, 5),
+        ];
         let step = STEPS.iter().find(|step| recall <= step.0).filter(|_| recall < 1.0);
-        step.map(|&(_, query_share, compared)| Self { query_share, compared })
+        step.map(|&(_, query_share, skipped_share, compared)| Self { query_share, skipped_share, compared })
     }
 }

@@ -2,11 +2,11 @@
 
 use std::arch::x86_64::{
     __m512, __mmask16, _CMP_LT_OQ, _MM_FROUND_NO_EXC, _MM_FROUND_TO_NEAREST_INT, _mm256_loadu_si256, _mm512_add_epi32,
-    _mm512_add_ps, _mm512_castsi512_ps, _mm512_cmp_ps_mask, _mm512_cvtph_ps, _mm512_cvtps_epi32, _mm512_div_ps,
-    _mm512_fmadd_ps, _mm512_getexp_ps, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_mask_add_epi16,
-    _mm512_mask_blend_ps, _mm512_mask_loadu_ps, _mm512_mask_storeu_ps, _mm512_max_ps, _mm512_min_ps, _mm512_mul_ps,
-    _mm512_roundscale_ps, _mm512_set1_epi16, _mm512_set1_epi32, _mm512_set1_ps, _mm512_slli_epi32, _mm512_storeu_ps,
-    _mm512_storeu_si512, _mm512_sub_ps,
+    _mm512_add_ps, _mm512_castsi512_ps, _mm512_cmp_ps_mask, _mm512_cmpge_epu16_mask, _mm512_cvtph_ps,
+    _mm512_cvtps_epi32, _mm512_div_ps, _mm512_fmadd_ps, _mm512_getexp_ps, _mm512_loadu_ps, _mm512_loadu_si512,
+    _mm512_mask_add_epi16, _mm512_mask_blend_ps, _mm512_mask_loadu_ps, _mm512_mask_storeu_ps, _mm512_max_ps,
+    _mm512_min_ps, _mm512_mul_ps, _mm512_roundscale_ps, _mm512_set1_epi16, _mm512_set1_epi32, _mm512_set1_ps,
+    _mm512_slli_epi32, _mm512_storeu_ps, _mm512_storeu_si512, _mm512_sub_ps,
 };
 
 use super::amx::Amx;
@@ -72,6 +72,16 @@ impl<const EXTENSIONS: u8> Simd for Avx512<EXTENSIONS> {
                 _mm512_storeu_si512(half.as_mut_ptr().cast(), sums);
             });
         }
+    }
+    #[inline(always)]
+    fn at_least(self, block: &[u16; 64], limit: u16) -> u64 {
+        // 64 entries of 16 bits: two registers.
+        intrinsic!({
+            let limit = _mm512_set1_epi16(limit.cast_signed());
+            let first = _mm512_cmpge_epu16_mask(_mm512_loadu_si512(block.as_ptr().cast()), limit);
+            let second = _mm512_cmpge_epu16_mask(_mm512_loadu_si512(block.as_ptr().add(32).cast()), limit);
+            u64::from(second) << 32 | u64::from(first)
+        })
     }
     #[inline(always)]
     fn store_partial(self, vector: __m512, values: &mut [f32]) {

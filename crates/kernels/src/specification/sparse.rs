@@ -36,8 +36,11 @@ proptest! {
         value in any::<u16>(),
         limit in any::<u16>(),
         skipped in 0_usize..3,
+        beyond in 0_usize..12,
     ) {
         let mut expected = vec![0_u16; WINDOW];
+        // The last ones lie beyond the count.
+        let count = |documents: &[u16]| documents.len().saturating_sub(beyond);
         let lists: Vec<(Vec<u16>, Vec<u8>, u16)> =
             postings.into_iter().map(|(list, factor)| {
                 // A slice that starts off alignment.
@@ -45,7 +48,7 @@ proptest! {
                 (documents, weights, factor)
             }).collect();
         for (documents, weights, factor) in &lists {
-            for (document, weight) in documents.iter().zip(weights) {
+            for (document, weight) in documents.iter().zip(weights).take(count(documents)) {
                 let product = (u32::from(*weight) * u32::from(*factor) / 256) as u16;
                 let sum = &mut expected[usize::from(*document)];
                 *sum = sum.wrapping_add(product);
@@ -62,7 +65,9 @@ proptest! {
         for level in Level::available() {
             let mut scores = WindowScores::default();
             for limit in [limit, 0] {
-                let numbers = lists.iter().map(|(documents, weights, factor)| Addition::Postings { documents, weights, factor: *factor });
+                let numbers = lists.iter().map(|(documents, weights, factor)| Addition::Postings {
+                    documents, weights, count: count(documents), factor: *factor
+                });
                 scores.add(level, numbers.chain([Addition::Bitmap { words: &words, value }]));
                 prop_assert_eq!(drain(&mut scores, level, limit), limit_of(limit).collect::<Vec<_>>());
                 // Nothing is left for the next window.
@@ -84,7 +89,7 @@ proptest! {
         }
         for level in Level::available() {
             let mut scores = WindowScores::default();
-            scores.add(level, std::iter::once(Addition::Postings { documents: &documents, weights: &values, factor: 256 }));
+            scores.add(level, std::iter::once(Addition::Postings { documents: &documents, weights: &values, count: 300, factor: 256 }));
             let mut found = Vec::new();
             scores.drain(level, 0, |document, score| {
                 found.push(document as u16);
@@ -159,8 +164,15 @@ fn documents_beyond_the_window_are_harmless() {
     let weights = vec![200; documents.len()];
     for level in Level::available() {
         let mut scores = WindowScores::default();
-        scores
-            .add(level, std::iter::once(Addition::Postings { documents: &documents, weights: &weights, factor: 256 }));
+        scores.add(
+            level,
+            std::iter::once(Addition::Postings {
+                documents: &documents,
+                weights: &weights,
+                count: documents.len(),
+                factor: 256,
+            }),
+        );
         let expected: Vec<(usize, u16)> = (0..WINDOW).step_by(5).map(|document| (document, 200)).collect();
         assert_eq!(drain(&mut scores, level, 0), expected);
     }

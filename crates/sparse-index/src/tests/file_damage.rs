@@ -1,13 +1,17 @@
 //! Files cut short at every length and changed in every byte: an error that names the section, or wrong scores, nothing worse.
 
-use std::fs;
-use std::path::Path;
+use std::fs::{self, File};
+use std::io::{Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
 
 use super::files::{answers, varied};
 use super::go_on;
 use super::random::Rows;
 use crate::error::IndexError;
 use crate::file::Section;
+use crate::ids::DocumentIds;
 use crate::index::SparseIndex;
 use crate::options::{Filter, Mode, SearchOptions};
 
@@ -23,14 +27,21 @@ fn small() -> (Vec<u8>, Rows) {
 /// Uses all that an opened index offers; it may answer anything.
 fn use_it(index: &SparseIndex, queries: &Rows) {
     let ids = index.ids();
+    // Looking for all ids takes most of the time: all once, a part of them, which goes the same ways, with the other options.
+    let part: Vec<_> = (0..ids.len()).step_by(20).filter_map(|place| ids.get(place)).collect();
+    let part = super::brute_force::list(&part);
+    let search = |mode: Mode, k: usize, filter: Option<&DocumentIds>, queries: &Rows| {
+        let options = SearchOptions { k, mode, filter: filter.map(Filter::Ids), threads: Some(1) };
+        index.search(queries.view(), &options, &go_on).unwrap();
+    };
     for mode in [Mode::Exact, Mode::Approximate { recall: 0.9 }] {
-        for k in [3, 5000] {
-            for filter in [None, Some(Filter::Ids(&ids))] {
-                let options = SearchOptions { k, mode, filter, threads: Some(1) };
-                index.search(queries.view(), &options, &go_on).unwrap();
-            }
+        // A k beyond the documents compares all of them, which two queries show as well as six.
+        for (k, queries) in [(3, queries), (5000, &queries.part(0, 2))] {
+            search(mode, k, None, queries);
+            search(mode, k, Some(&part), queries);
         }
     }
+    search(Mode::Exact, 3, Some(&ids), &queries.part(0, 1));
     if let Some(id) = ids.get(ids.len() / 2) {
         let _ = index.get(&id);
         let _ = index.explain(queries.part(0, 1).view(), &id);
@@ -40,11 +51,8 @@ fn use_it(index: &SparseIndex, queries: &Rows) {
     let _ = index.compact(Some(1), &go_on);
 }
 
-/// Opens these bytes; an error must be one about the file, and name a part of it.
-fn open(path: &Path, bytes: &[u8], mmap: bool, verify: bool) -> Result<SparseIndex, String> {
-    // A new file each time: the old one may still be mapped.
-    let _ = fs::remove_file(path);
-    fs::write(path, bytes).unwrap();
+/// Opens a file; an error must be one about the file, and name a part of it.
+fn open(path: &Path, mmap: bool, verify: bool) -> Result<SparseIndex, String> {
     SparseIndex::open(path, mmap, verify).map_err(|error| {
         let IndexError::File(error) = error else { panic!("not an error about the file: {error}") };
         let known = ["header", "section table"].into_iter().chain(Section::ALL.iter().map(|section| section.name()));
@@ -53,40 +61,84 @@ fn open(path: &Path, bytes: &[u8], mmap: bool, verify: bool) -> Result<SparseInd
     })
 }
 
+/// A file that is changed byte by byte, in place: writing all of it each time takes longer than opening it.
+struct Changing {
+    // Deleted when dropped.
+    _folder: TempDir,
+    path: PathBuf,
+    file: File,
+    bytes: Vec<u8>,
+}
+
+impl Changing {
+    fn new(bytes: &[u8]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("changing");
+        fs::write(&path, bytes).unwrap();
+        let file = File::options().write(true).open(&path).unwrap();
+        Self { _folder: folder, path, file, bytes: bytes.to_vec() }
+    }
+
+    /// Opens the file with other bytes at `place`, and hands it to `with`. It is not open any more when this returns.
+    fn with<T>(
+        &mut self,
+        place: usize,
+        changed: &[u8],
+        (mmap, verify): (bool, bool),
+        with: impl FnOnce(Result<SparseIndex, String>) -> T,
+    ) -> T {
+        self.write(place, changed);
+        let result = with(open(&self.path, mmap, verify));
+        let good = self.bytes[place..place + changed.len()].to_vec();
+        self.write(place, &good);
+        result
+    }
+
+    fn write(&mut self, place: usize, bytes: &[u8]) {
+        self.file.seek(SeekFrom::Start(place as u64)).unwrap();
+        self.file.write_all(bytes).unwrap();
+    }
+}
+
 #[test]
 fn every_length_but_the_whole_is_refused() {
     let (bytes, _) = small();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("cut");
-    for length in (0..bytes.len()).filter(|length| *length < 4096 || length % 97 == 0 || bytes.len() - length < 200) {
+    // Cut from the end, so that each file is the one before made shorter.
+    fs::write(&path, &bytes).unwrap();
+    assert!(open(&path, true, true).is_ok());
+    let file = File::options().write(true).open(&path).unwrap();
+    for length in
+        (0..bytes.len()).rev().filter(|length| *length < 4096 || length % 97 == 0 || bytes.len() - length < 200)
+    {
+        file.set_len(length as u64).unwrap();
         for mmap in [false, true] {
-            let section = open(&path, &bytes[..length], mmap, false).map(|_| ()).unwrap_err();
+            let section = open(&path, mmap, false).map(|_| ()).unwrap_err();
             assert_eq!(section, "header", "cut at {length}");
         }
     }
-    let longer = [&bytes[..], &[0]].concat();
-    assert_eq!(open(&path, &longer, true, false).map(|_| ()).unwrap_err(), "header");
-    assert!(open(&path, &bytes, true, true).is_ok());
+    fs::write(&path, [&bytes[..], &[0]].concat()).unwrap();
+    assert_eq!(open(&path, true, false).map(|_| ()).unwrap_err(), "header");
 }
 
 #[test]
 fn every_changed_byte_is_found_by_verify() {
     let (bytes, _) = small();
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("changed");
+    let mut changing = Changing::new(&bytes);
     for (place, bit) in (0..bytes.len()).zip([0, 3, 7].into_iter().cycle()) {
-        let mut changed = bytes.clone();
-        changed[place] ^= 1 << bit;
-        assert!(open(&path, &changed, place % 2 == 0, true).is_err(), "bit {bit} of byte {place}");
+        let noticed =
+            changing.with(place, &[bytes[place] ^ 1 << bit], (place % 2 == 0, true), |opened| opened.is_err());
+        assert!(noticed, "bit {bit} of byte {place}");
     }
+    assert!(open(&changing.path, true, true).is_ok());
 }
 
-/// Every second byte of the first part, where the structure is, and a sample of the rest.
+/// Every seventh byte of the first part, where the structure is, and a sample of the rest.
 #[test]
 fn a_changed_byte_without_verify_gives_wrong_scores_at_worst() {
     let (bytes, queries) = small();
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("changed");
+    let mut changing = Changing::new(&bytes);
     let (mut opened, mut refused) = (0, 0);
     for place in 0..bytes.len() {
         let step = if place < 3000 { 7 } else { 173 };
@@ -94,15 +146,13 @@ fn a_changed_byte_without_verify_gives_wrong_scores_at_worst() {
             continue;
         }
         for change in [0x01_u8, 0x80, 0xFF] {
-            let mut changed = bytes.clone();
-            changed[place] ^= change;
-            match open(&path, &changed, place % 2 == 0, false) {
+            changing.with(place, &[bytes[place] ^ change], (place % 2 == 0, false), |result| match result {
                 Ok(index) => {
                     opened += 1;
                     use_it(&index, &queries);
                 }
                 Err(_) => refused += 1,
-            }
+            });
         }
     }
     assert!(opened > 300 && refused > 300, "{opened} opened, {refused} refused");
@@ -112,8 +162,7 @@ fn a_changed_byte_without_verify_gives_wrong_scores_at_worst() {
 #[test]
 fn sections_that_do_not_fit_are_refused() {
     let (bytes, queries) = small();
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("forged");
+    let mut changing = Changing::new(&bytes);
     let sections = usize::try_from(u64::from_le_bytes(bytes[32..40].try_into().unwrap())).unwrap();
     let mut refused = 0;
     for section in 0..sections {
@@ -123,10 +172,11 @@ fn sections_that_do_not_fit_are_refused() {
             let width = if field < 8 { 4 } else { 8 };
             forged[entry + field..entry + field + width].copy_from_slice(&value.to_le_bytes()[..width]);
             seal(&mut forged, sections);
-            match open(&path, &forged, true, false) {
+            let start = 64 + 32 * sections;
+            changing.with(0, &forged[..start], (true, false), |result| match result {
                 Ok(index) => use_it(&index, &queries),
                 Err(_) => refused += 1,
-            }
+            });
         }
     }
     assert!(refused > 6 * sections, "{refused} of {}", 8 * sections);
