@@ -36,8 +36,19 @@ pub struct TokenizerFiles {
 }
 
 /// The classes that build a BERT tokenizer from the vocabulary and the flags, without `Fast` at the end
-/// (in transformers 5: `BertTokenizer`, its subclass and its aliases).
-const BERT_CLASSES: [&str; 4] = ["BertTokenizer", "DistilBertTokenizer", "ElectraTokenizer", "LxmertTokenizer"];
+/// (in transformers 5: `BertTokenizer`, its subclasses and its aliases).
+const BERT_CLASSES: [&str; 10] = [
+    "BertTokenizer",
+    "DistilBertTokenizer",
+    "DPRContextEncoderTokenizer",
+    "DPRQuestionEncoderTokenizer",
+    "DPRReaderTokenizer",
+    "ElectraTokenizer",
+    "LayoutLMTokenizer",
+    "LxmertTokenizer",
+    "MobileBertTokenizer",
+    "SqueezeBertTokenizer",
+];
 
 impl TokenizerFiles {
     /// Reads the tokenizer of `inside`, a folder relative to the model folder.

@@ -167,6 +167,7 @@ fn tokenizer_flags() {
         ("BertTokenizer", "BertTokenizer", true),
         ("BertTokenizerFast", "BertTokenizer", true),
         ("DistilBertTokenizerFast", "DistilBertTokenizer", true),
+        ("DPRContextEncoderTokenizer", "DPRContextEncoderTokenizer", true),
         ("PreTrainedTokenizerFast", "PreTrainedTokenizerFast", false),
         ("TokenizersBackend", "TokenizersBackend", false),
         ("XLMRobertaTokenizerFast", "XLMRobertaTokenizer", false),
