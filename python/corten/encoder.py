@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast, overload
 from corten._native import Encoder as NativeEncoder
 from corten._native import cpu_info
 from corten.arguments import (
+    boolean,
     check_dense_arguments,
     check_device,
     check_encode_arguments,
@@ -199,6 +200,7 @@ class Encoder(EncoderSettings, SparseMethods):
         check_encode_arguments(output_value, pool, kwargs)
         check_device(device)
         check_precision(precision)
+        normalize = boolean("normalize_embeddings", normalize_embeddings)
         texts: Iterable[str] = [sentences] if isinstance(sentences, str) else cast("Iterable[str]", sentences)
         prompt = resolve_prompt(self.prompts, self.default_prompt_name, prompt, prompt_name)
         if show_progress_bar is None:
@@ -209,7 +211,8 @@ class Encoder(EncoderSettings, SparseMethods):
         with progress_bar(len(texts) if isinstance(texts, Sized) else None, show=show_progress_bar) as progress:
             common: dict[str, Any] = {"prompt": prompt, "batch_size": batch_size, "progress": progress}
             if self._native.is_sparse:
-                check_sparse_arguments(output_value, precision, normalize_embeddings, truncate_dim or self.truncate_dim)
+                cut = self.truncate_dim if truncate_dim is None else truncate_dim
+                check_sparse_arguments(output_value, precision, normalize, cut)
                 rows = self._native.encode_sparse(texts, max_active_dims=self._most_active(max_active_dims), **common)
                 return self._sparse_result(
                     self._sparse_embeddings(*rows),
@@ -223,7 +226,7 @@ class Encoder(EncoderSettings, SparseMethods):
                 result = self._native.token_embeddings(texts, **common)
             else:
                 cut = self._truncation(truncate_dim)
-                result = self._native.encode(texts, normalize=normalize_embeddings, truncate_dim=cut, **common)
+                result = self._native.encode(texts, normalize=normalize, truncate_dim=cut, **common)
         if precision not in {None, "float32"}:
             result = quantize_embeddings(result, precision)
         if output_value == "sentence_embedding" and (convert_to_tensor or not convert_to_numpy):

@@ -6,6 +6,7 @@ import copy
 import logging
 import multiprocessing
 import pickle
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -177,6 +178,8 @@ def test_similarity_function_can_be_set(tiny_folder: Path) -> None:
     encoder.similarity_fn_name = "dot"
     assert encoder.similarity(a, a).tolist() == [[1.0, 0.0], [0.0, 1.0]]
     assert encoder.similarity_pairwise(a, a).tolist() == [1.0, 1.0]
+    encoder.similarity_fn_name = Enum("SimilarityFunction", {"DOT_PRODUCT": "dot"}).DOT_PRODUCT  # type: ignore[attr-defined]
+    assert encoder.similarity_fn_name == "dot"
     encoder.similarity_fn_name = None
     assert encoder.similarity_fn_name == "cosine"
     with pytest.raises(ValueError, match=r'^similarity_fn_name: expected one of "cosine", .*, found \'maxsim\'$'):
