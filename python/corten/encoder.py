@@ -19,7 +19,7 @@ from corten.arguments import (
 from corten.encoder_settings import EncoderSettings
 from corten.hub import model_folder
 from corten.progress import progress_bar
-from corten.prompts import prompt_named, resolve_prompt
+from corten.prompts import merged_prompts, prompt_named, resolve_prompt
 from corten.quantization import Precision, check_precision, quantize_embeddings
 from corten.similarity import SimilarityName, similarity_name
 from corten.sparse_methods import SparseMethods
@@ -71,7 +71,7 @@ class Encoder(EncoderSettings, SparseMethods):
         Args:
             model_name_or_path: A folder, or a hub id (`owner/name`; `name` stands for `sentence-transformers/name`).
             device: "cpu", "auto" or None, which are the same in this build.
-            prompts: Prompts by name; they overrule those of the model.
+            prompts: Prompts by name; they overrule those of the model, but for a None.
             default_prompt_name: The prompt that `encode` uses where none is given; overrules the model's.
             similarity_fn_name: "cosine", "dot", "euclidean" or "manhattan"; overrules the model's.
             cache_folder: Where downloads are kept; by default `$SENTENCE_TRANSFORMERS_HOME`, else the hub's cache.
@@ -105,11 +105,14 @@ class Encoder(EncoderSettings, SparseMethods):
         self._native = NativeEncoder(self._folder, threads=threads, dtype=dtype)
         level = cpu_info()["level"]
         logger.info("%s: dtype %s, CPU level %s, threads %d", self._folder, self.dtype, level, self.threads)
-        self.prompts: dict[str, str] = {**self._native.prompts, **(prompts or {})}
-        self.default_prompt_name = default_prompt_name or self._native.default_prompt_name
+        self.prompts = merged_prompts(self._native.prompts, prompts)
+        of_model = self._native.default_prompt_name
+        self.default_prompt_name = of_model if default_prompt_name is None else default_prompt_name
         if self.default_prompt_name is not None:
             prompt_named(self.prompts, self.default_prompt_name, "default_prompt_name")
-        self._similarity = similarity_name(similarity_fn_name or self._native.similarity_fn_name)
+        self._similarity = similarity_name(
+            self._native.similarity_fn_name if similarity_fn_name is None else similarity_fn_name
+        )
         sparse = self._native.is_sparse
         self.truncate_dim = self._native.truncate_dim if truncate_dim is None and not sparse else truncate_dim
         self.max_active_dims = self._native.max_active_dims if max_active_dims is None else max_active_dims
