@@ -91,6 +91,8 @@ impl TokenizerFiles {
                 hint: Some(hint),
             });
         }
+        // padding_side is not looked at: nothing is padded here. In the reference padding on the left shifts the positions of a
+        // text, so that its vector depends on the longest text of its batch; alone it has the vector it has here.
         if fields.string("truncation_side")?.is_some_and(|side| side != "right") {
             return Err(fields.wrong("truncation_side", "\"right\""));
         }
