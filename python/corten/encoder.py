@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast, overload
 
 from corten._native import cpu_info
 from corten.arguments import (
+    boolean,
     check_dense_arguments,
     check_encode_arguments,
     check_sparse_arguments,
@@ -17,7 +18,7 @@ from corten.device import check_device_of_call, choose_device
 from corten.encoder_settings import EncoderSettings
 from corten.hub import model_folder
 from corten.progress import progress_bar
-from corten.prompts import prompt_named, resolve_prompt
+from corten.prompts import merged_prompts, prompt_named, resolve_prompt
 from corten.quantization import Precision, check_precision, quantize_embeddings
 from corten.similarity import SimilarityName, similarity_name
 from corten.sparse_methods import SparseMethods
@@ -72,7 +73,7 @@ class Encoder(EncoderSettings, SparseMethods):
             model_name_or_path: A folder, or a hub id (`owner/name`; `name` stands for `sentence-transformers/name`).
             device: "cpu", "cuda", "cuda:1" and so on, or "auto", which None means too: the first GPU where the package
                 corten-cuda is installed and finds one that it can use, else the CPU; the logger says why.
-            prompts: Prompts by name; they overrule those of the model.
+            prompts: Prompts by name; they overrule those of the model, but for a None.
             default_prompt_name: The prompt that `encode` uses where none is given; overrules the model's.
             similarity_fn_name: "cosine", "dot", "euclidean" or "manhattan"; overrules the model's.
             cache_folder: Where downloads are kept; by default `$SENTENCE_TRANSFORMERS_HOME`, else the hub's cache.
@@ -108,11 +109,14 @@ class Encoder(EncoderSettings, SparseMethods):
         self._native: NativeEncoder = native.Encoder(self._folder, threads=threads, dtype=dtype, device=device)
         runs_on = f"CPU level {cpu_info()['level']}" if device == "cpu" else f"device {device}"
         logger.info("%s: dtype %s, %s, threads %d", self._folder, self.dtype, runs_on, self.threads)
-        self.prompts: dict[str, str] = {**self._native.prompts, **(prompts or {})}
-        self.default_prompt_name = default_prompt_name or self._native.default_prompt_name
+        self.prompts = merged_prompts(self._native.prompts, prompts)
+        of_model = self._native.default_prompt_name
+        self.default_prompt_name = of_model if default_prompt_name is None else default_prompt_name
         if self.default_prompt_name is not None:
             prompt_named(self.prompts, self.default_prompt_name, "default_prompt_name")
-        self._similarity = similarity_name(similarity_fn_name or self._native.similarity_fn_name)
+        self._similarity = similarity_name(
+            self._native.similarity_fn_name if similarity_fn_name is None else similarity_fn_name
+        )
         sparse = self._native.is_sparse
         self.truncate_dim = self._native.truncate_dim if truncate_dim is None and not sparse else truncate_dim
         self.max_active_dims = self._native.max_active_dims if max_active_dims is None else max_active_dims
@@ -203,6 +207,7 @@ class Encoder(EncoderSettings, SparseMethods):
         check_encode_arguments(output_value, pool, kwargs)
         check_device_of_call(device, self.device)
         check_precision(precision)
+        normalize = boolean("normalize_embeddings", normalize_embeddings)
         texts: Iterable[str] = [sentences] if isinstance(sentences, str) else cast("Iterable[str]", sentences)
         prompt = resolve_prompt(self.prompts, self.default_prompt_name, prompt, prompt_name)
         if show_progress_bar is None:
@@ -213,7 +218,8 @@ class Encoder(EncoderSettings, SparseMethods):
         with progress_bar(len(texts) if isinstance(texts, Sized) else None, show=show_progress_bar) as progress:
             common: dict[str, Any] = {"prompt": prompt, "batch_size": batch_size, "progress": progress}
             if self._native.is_sparse:
-                check_sparse_arguments(output_value, precision, normalize_embeddings, truncate_dim or self.truncate_dim)
+                cut = self.truncate_dim if truncate_dim is None else truncate_dim
+                check_sparse_arguments(output_value, precision, normalize, cut)
                 rows = self._native.encode_sparse(texts, max_active_dims=self._most_active(max_active_dims), **common)
                 return self._sparse_result(
                     self._sparse_embeddings(*rows),
@@ -227,7 +233,7 @@ class Encoder(EncoderSettings, SparseMethods):
                 result = self._native.token_embeddings(texts, **common)
             else:
                 cut = self._truncation(truncate_dim)
-                result = self._native.encode(texts, normalize=normalize_embeddings, truncate_dim=cut, **common)
+                result = self._native.encode(texts, normalize=normalize, truncate_dim=cut, **common)
         if precision not in {None, "float32"}:
             result = quantize_embeddings(result, precision)
         if output_value == "sentence_embedding" and (convert_to_tensor or not convert_to_numpy):

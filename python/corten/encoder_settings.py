@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from corten import sparse_similarity
 from corten.arguments import positive_integer
 from corten.similarity import SimilarityName, similarity, similarity_name, similarity_pairwise
-from corten.sparse_embeddings import as_sparse, is_sparse
+from corten.sparse_embeddings import SparseEmbeddings, as_sparse, is_sparse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from corten._native import Encoder as NativeEncoder
 
-# SparseEmbeddings, sparse matrices of scipy and tensors of torch, or whatever numpy makes an array of.
+# SparseEmbeddings or rows of them, sparse matrices of scipy and tensors of torch, or whatever numpy makes an array of.
 Embeddings: TypeAlias = Any
 
 
@@ -33,16 +33,17 @@ class EncoderSettings:
     def similarity(self, embeddings1: Embeddings, embeddings2: Embeddings) -> NDArray[Any]:
         """The similarity of every row of `[n, dim]` with every row of `[m, dim]`: `[n, m]`, by `similarity_fn_name`."""
         if is_sparse(embeddings1) or is_sparse(embeddings2):
-            return sparse_similarity.similarity(self._similarity, as_sparse(embeddings1), as_sparse(embeddings2))
+            return sparse_similarity.similarity(self._similarity, *self._sparse(embeddings1, embeddings2))
         return similarity(self._similarity, embeddings1, embeddings2)
 
     def similarity_pairwise(self, embeddings1: Embeddings, embeddings2: Embeddings) -> NDArray[Any]:
         """The similarity of row i with row i of two arrays `[n, dim]`: `[n]`, by `similarity_fn_name`."""
         if is_sparse(embeddings1) or is_sparse(embeddings2):
-            return sparse_similarity.similarity_pairwise(
-                self._similarity, as_sparse(embeddings1), as_sparse(embeddings2)
-            )
+            return sparse_similarity.similarity_pairwise(self._similarity, *self._sparse(embeddings1, embeddings2))
         return similarity_pairwise(self._similarity, embeddings1, embeddings2)
+
+    def _sparse(self, *embeddings: Embeddings) -> list[SparseEmbeddings]:
+        return [as_sparse(rows, self._native.dimension) for rows in embeddings]
 
     @property
     def similarity_fn_name(self) -> SimilarityName:
@@ -50,7 +51,7 @@ class EncoderSettings:
         return self._similarity
 
     @similarity_fn_name.setter
-    def similarity_fn_name(self, value: str | None) -> None:
+    def similarity_fn_name(self, value: Any) -> None:
         self._similarity = similarity_name(value)
 
     @property

@@ -40,7 +40,7 @@ def model_folder(
         PermissionError: The hub refuses this model to this token.
     """
     path = Path(name)
-    if path.is_dir():
+    if name != "" and path.is_dir():  # Path("") is the current folder, which nobody named
         return path.absolute()  # links are kept: errors name the path that was given
     if path.is_file():
         raise NotADirectoryError(errno.ENOTDIR, "a model is a folder, found a file", str(name))

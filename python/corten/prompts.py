@@ -3,8 +3,25 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
+from typing import Any
 
 logger = logging.getLogger(__name__)
+
+
+def merged_prompts(of_model: dict[str, str], given: Any) -> dict[str, str]:
+    """The model's prompts, overruled by those given. None instead of a prompt keeps the model's, if it has one."""
+    if not isinstance(given, Mapping | None):
+        raise TypeError(f"prompts: expected a dict, got {type(given).__name__}")
+    prompts = dict(of_model)
+    for name, prompt in (given or {}).items():
+        if prompt is None:
+            prompts.setdefault(name, "")
+        elif isinstance(prompt, str):
+            prompts[name] = prompt
+        else:
+            raise TypeError(f"prompts[{name!r}]: expected str, got {type(prompt).__name__}")
+    return prompts
 
 
 def prompt_named(prompts: dict[str, str], name: str, argument: str) -> str:

@@ -72,11 +72,13 @@ def quantize_embeddings(
     if isinstance(embeddings, list):
         if not embeddings:
             return []
+        embeddings = [row if hasattr(row, "ndim") else np.asarray(row, dtype=np.float32) for row in embeddings]
         if embeddings[0].ndim == 2:
             if precision in {"int8", "uint8"} and ranges is None:
                 ranges = _ranges(np.concatenate(embeddings), precision, calibration_embeddings)
             return [quantize_embeddings(matrix, precision, ranges) for matrix in embeddings]
         embeddings = np.stack(embeddings)
+    embeddings = np.asarray(embeddings)  # a tensor of torch is an array to numpy
     if not np.issubdtype(embeddings.dtype, np.floating):
         raise ValueError(f"embeddings: expected floats, found {embeddings.dtype}")
     if precision in {"binary", "ubinary"}:

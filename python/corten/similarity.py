@@ -22,8 +22,9 @@ SIMILARITY_NAMES: tuple[str, ...] = get_args(SimilarityName)
 _SMALLEST_NORM = 1e-12
 
 
-def similarity_name(value: str | None) -> SimilarityName:
-    """Checks the name of a similarity function; None is "cosine", as in sentence-transformers."""
+def similarity_name(value: Any) -> SimilarityName:
+    """Checks the name of a similarity function; None is "cosine". sentence-transformers' own enum of names will do."""
+    value = getattr(value, "value", value)
     if value is None:
         return "cosine"
     if value not in SIMILARITY_NAMES:

@@ -11,7 +11,7 @@ from corten.arguments import positive_integer
 from corten.similarity import SimilarityName, similarity_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
@@ -95,6 +95,14 @@ class SparseEmbeddings:
         rows, indices = np.nonzero(array)
         indptr = np.concatenate(([0], np.cumsum(np.bincount(rows, minlength=len(array)))))
         return cls(indptr, indices, array[rows, indices], array.shape, **options)
+
+    @classmethod
+    def from_rows(cls, rows: Sequence[Mapping[int, float]], terms: int, **options: Any) -> SparseEmbeddings:
+        """Rows as iteration gives them: for each a dict of term ids, in any order, and weights."""
+        items = [sorted(row.items()) for row in rows]
+        indptr = np.concatenate(([0], np.cumsum([len(row) for row in items], dtype=np.int64)))
+        indices, values = [term for row in items for term, _ in row], [weight for row in items for _, weight in row]
+        return cls(indptr, indices, values, (len(items), terms), **options)
 
     def __len__(self) -> int:
         """The number of rows."""
@@ -240,25 +248,41 @@ def _unpickle(
 
 
 def is_sparse(embeddings: Any) -> bool:
-    """Whether these are SparseEmbeddings, or a sparse matrix of scipy or tensor of torch."""
+    """Whether these are SparseEmbeddings, rows of such as dicts, or a sparse matrix of scipy or tensor of torch."""
     return (
-        isinstance(embeddings, SparseEmbeddings)
+        isinstance(embeddings, SparseEmbeddings | dict)
         or hasattr(embeddings, "tocsr")
         or bool(getattr(embeddings, "is_sparse", False))
+        or (isinstance(embeddings, list | tuple) and len(embeddings) > 0 and is_sparse(embeddings[0]))
     )
 
 
-def as_sparse(embeddings: Any, **options: Any) -> SparseEmbeddings:
-    """SparseEmbeddings as they are; sparse matrices of scipy, sparse tensors of torch and arrays turned into them."""
+def as_sparse(embeddings: Any, terms: int | None = None) -> SparseEmbeddings:
+    """SparseEmbeddings as they are; sparse matrices of scipy, sparse tensors of torch and arrays turned into them.
+
+    One row as a dict, or a list of such rows or of sparse vectors of torch, become rows of `terms` terms.
+    """
     if isinstance(embeddings, SparseEmbeddings):
         return embeddings
+    if isinstance(embeddings, dict):
+        embeddings = [embeddings]
+    if isinstance(embeddings, list | tuple) and is_sparse(embeddings):
+        if isinstance(embeddings[0], dict):
+            if terms is None:
+                raise ValueError(
+                    "embeddings: expected SparseEmbeddings, since a dict does not say how many terms there are"
+                )
+            return SparseEmbeddings.from_rows(embeddings, terms)
+        import torch  # noqa: PLC0415  these are its tensors
+
+        embeddings = torch.stack([row.coalesce() for row in embeddings])
     if getattr(embeddings, "is_sparse", False):
         embeddings = (embeddings if embeddings.ndim == 2 else embeddings.unsqueeze(0)).coalesce().cpu()
         rows, indices = embeddings.indices().numpy()
         indptr = np.concatenate(([0], np.cumsum(np.bincount(rows, minlength=embeddings.shape[0]))))
-        return SparseEmbeddings(indptr, indices, embeddings.values().numpy(), tuple(embeddings.shape), **options)
+        return SparseEmbeddings(indptr, indices, embeddings.values().numpy(), tuple(embeddings.shape))
     if hasattr(embeddings, "tocsr"):
         matrix = embeddings.tocsr(copy=True)
         matrix.sum_duplicates()
-        return SparseEmbeddings(matrix.indptr, matrix.indices, matrix.data, matrix.shape, **options)
-    return SparseEmbeddings.from_dense(embeddings, **options)
+        return SparseEmbeddings(matrix.indptr, matrix.indices, matrix.data, matrix.shape)
+    return SparseEmbeddings.from_dense(embeddings)

@@ -41,12 +41,7 @@ class SparseMethods:
             ValueError: `top_k` is not an integer of at least 1, or the embeddings are not those of this model.
         """
         terms = self._native.dimension
-        if isinstance(embeddings, dict):
-            items = sorted(embeddings.items())
-            indices, values = [term for term, _ in items], [weight for _, weight in items]
-            rows = SparseEmbeddings([0, len(items)], indices, values, (1, terms))
-        else:
-            rows = as_sparse(embeddings)
+        rows = as_sparse(embeddings, terms)
         if not self._native.is_sparse or rows.shape[1] != terms:
             raise ValueError(
                 f"decode: expected embeddings of this model, {terms} wide and sparse, found {rows.shape[1]} wide"
@@ -63,7 +58,8 @@ class SparseMethods:
     @staticmethod
     def intersection(embeddings_1: Any, embeddings_2: Any) -> SparseEmbeddings:
         """What one row shares with each of others: the products of the weights of common terms, where above zero."""
-        return as_sparse(embeddings_1).intersection(as_sparse(embeddings_2))
+        many = as_sparse(embeddings_2)
+        return as_sparse(embeddings_1, many.shape[1]).intersection(many)
 
     def _sparse_embeddings(self, indptr: Any, indices: Any, values: Any) -> SparseEmbeddings:
         """The rows that the native encoder gives, with what they need to know of the model."""

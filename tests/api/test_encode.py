@@ -111,6 +111,16 @@ def test_truncation_then_normalization(tiny: corten.Encoder) -> None:
     assert np.allclose(np.linalg.norm(unit, axis=1), 1, atol=1e-6)
 
 
+@pytest.mark.parametrize("wrong", ["False", None, 2, float("nan")])
+def test_normalize_embeddings_is_a_bool(tiny: corten.Encoder, wrong: Any) -> None:
+    with pytest.raises(ValueError, match=f"^normalize_embeddings: expected True or False, found {wrong!r}$"):
+        tiny.encode(TEXTS, normalize_embeddings=wrong)
+    for one in (1, np.True_):
+        assert np.array_equal(
+            tiny.encode(TEXTS, normalize_embeddings=one), tiny.encode(TEXTS, normalize_embeddings=True)
+        )
+
+
 def test_truncate_dim_of_the_encoder_and_its_context(tiny_folder: Any) -> None:
     encoder = corten.Encoder(tiny_folder, truncate_dim=8)
     whole = encoder.encode(TEXTS, truncate_dim=16)

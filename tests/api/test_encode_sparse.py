@@ -104,7 +104,9 @@ def test_max_active_dims_out_of_range(splade: corten.Encoder, splade_folder: Pat
         ({"output_value": "token_embeddings"}, "output_value: expected 'sentence_embedding', since"),
         ({"precision": "int8"}, "precision: expected 'float32', since this model gives sparse vectors, found 'int8'"),
         ({"normalize_embeddings": True}, "normalize_embeddings: expected False, since"),
+        ({"normalize_embeddings": "no"}, "normalize_embeddings: expected True or False, found 'no'"),
         ({"truncate_dim": 8}, r"truncate_dim: expected None, since .* found 8 \(hint: max_active_dims keeps"),
+        ({"truncate_dim": 0}, "truncate_dim: expected None, since .* found 0"),
     ],
 )
 def test_arguments_of_dense_models(splade: corten.Encoder, arguments: dict[str, Any], message: str) -> None:
@@ -163,6 +165,27 @@ def test_similarity(splade: corten.Encoder, splade_folder: Path) -> None:
     cosine = corten.Encoder(splade_folder, similarity_fn_name="cosine")
     assert np.abs(np.diag(cosine.similarity(rows, rows)) - 1).max() <= 1e-6
     assert np.array_equal(cosine.encode(TEXTS).similarity(rows), cosine.similarity(rows, rows))
+
+
+def test_rows_as_iteration_gives_them(splade: corten.Encoder, tiny: corten.Encoder) -> None:
+    rows = splade.encode(TEXTS)
+    scores = splade.similarity(rows, rows)
+    assert np.array_equal(splade.similarity(rows[0], rows), scores[:1])
+    assert np.array_equal(splade.similarity(list(rows), rows.to_dense()), scores)
+    assert np.array_equal(splade.similarity_pairwise(list(rows), tuple(rows)), np.diag(scores))
+    assert splade.intersection(rows[0], rows) == rows[:1].intersection(rows)
+    assert splade.decode(list(rows)) == rows.decode()
+    with pytest.raises(
+        ValueError, match="embeddings: expected SparseEmbeddings, since a dict does not say how many terms"
+    ):
+        splade.sparsity(rows[0])
+    with pytest.raises(ValueError, match="embeddings: expected SparseEmbeddings"):
+        splade.intersection(rows, list(rows))
+    with pytest.raises(ValueError, match="indices: expected terms from 0 to below 16"):
+        tiny.similarity({16: 1.0}, {3: 1.0})
+    torch = pytest.importorskip("torch", reason="NOT RUN: torch is not installed")
+    vectors = [torch.from_numpy(row).to_sparse() for row in rows.to_dense()]
+    assert np.array_equal(splade.similarity(vectors, vectors), scores)
 
 
 def test_decode_sparsity_and_intersection(splade: corten.Encoder) -> None:

@@ -79,3 +79,12 @@ def test_encode_quantizes_what_it_would_have_given(tiny: corten.Encoder, precisi
     options: dict[str, Any] = {"truncate_dim": 8, "normalize_embeddings": True}
     expected = quantize_embeddings(tiny.encode(texts, **options), precision)
     assert np.array_equal(tiny.encode(texts, precision=precision, **options), expected)
+
+
+@pytest.mark.parametrize("precision", ["float32", "int8", "uint8", "binary", "ubinary"])
+def test_lists_of_floats_and_tensors(precision: Any) -> None:
+    expected = quantize_embeddings(ROWS, precision)
+    lists: Any = ROWS.tolist()
+    assert np.array_equal(quantize_embeddings(lists, precision), expected)
+    torch = pytest.importorskip("torch", reason="NOT RUN: torch is not installed")
+    assert np.array_equal(quantize_embeddings(torch.from_numpy(ROWS), precision), expected)

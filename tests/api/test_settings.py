@@ -6,6 +6,7 @@ import copy
 import logging
 import multiprocessing
 import pickle
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +107,28 @@ def test_default_prompt_is_for_encode_alone(tiny_folder: Path) -> None:
     assert np.array_equal(encoder.encode(TEXTS, prompt=""), encoder.encode_document(TEXTS))
 
 
+def test_none_keeps_the_models_prompt(tiny_folder: Path, tiny: corten.Encoder) -> None:
+    encoder = corten.Encoder(tiny_folder, prompts={"query": None, "topic": None})  # type: ignore[dict-item]
+    assert encoder.prompts == {"query": "query: ", "document": "", "topic": ""}
+    assert np.array_equal(encoder.encode_query("heart"), tiny.encode_query("heart"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"prompts": ["query"]}, TypeError, "prompts: expected a dict, got list"),
+        ({"prompts": {"query": 3}}, TypeError, r"prompts\['query'\]: expected str, got int"),
+        ({"default_prompt_name": ""}, ValueError, "default_prompt_name: expected one of .*, found ''"),
+        ({"similarity_fn_name": ""}, ValueError, "similarity_fn_name: expected one of .*, found ''"),
+    ],
+)
+def test_settings_of_the_wrong_kind(
+    tiny_folder: Path, arguments: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=f"^{message}$"):
+        corten.Encoder(tiny_folder, **arguments)
+
+
 def test_own_prompts_overrule_the_models(tiny_folder: Path) -> None:
     encoder = corten.Encoder(tiny_folder, prompts={"query": "", "passage": "of: "})
     assert np.array_equal(encoder.encode_query(TEXTS), encoder.encode(TEXTS, prompt=""))
@@ -177,6 +200,8 @@ def test_similarity_function_can_be_set(tiny_folder: Path) -> None:
     encoder.similarity_fn_name = "dot"
     assert encoder.similarity(a, a).tolist() == [[1.0, 0.0], [0.0, 1.0]]
     assert encoder.similarity_pairwise(a, a).tolist() == [1.0, 1.0]
+    encoder.similarity_fn_name = Enum("SimilarityFunction", {"DOT_PRODUCT": "dot"}).DOT_PRODUCT  # type: ignore[attr-defined]
+    assert encoder.similarity_fn_name == "dot"
     encoder.similarity_fn_name = None
     assert encoder.similarity_fn_name == "cosine"
     with pytest.raises(ValueError, match=r'^similarity_fn_name: expected one of "cosine", .*, found \'maxsim\'$'):

@@ -110,6 +110,24 @@ def test_as_long_as_positions(tmp_path: Path) -> None:
     assert encoder.encode("a " * 100).shape == (16,)
 
 
+def test_no_room_for_the_special_tokens(tmp_path: Path) -> None:
+    message = "expected an integer of at least 2, since every text has 2 special tokens, found 1"
+    files = tiny_model()
+    files.sentence_bert_config["max_seq_length"] = 1
+    assert refused(files.write(tmp_path)) == f"sentence_bert_config.json: max_seq_length: {message}"
+    files.sentence_bert_config = {"tokenizer_args": {"model_max_length": 1}}
+    assert refused(files.write(tmp_path)) == f"sentence_bert_config.json: tokenizer_args.model_max_length: {message}"
+    files.sentence_bert_config = {}
+    files.tokenizer_config["model_max_length"] = 1
+    assert refused(files.write(tmp_path)) == f"tokenizer_config.json: model_max_length: {message}"
+    files.tokenizer_config["model_max_length"] = 64
+    files.config["max_position_embeddings"] = 1
+    assert refused(files.write(tmp_path)) == f"config.json: max_position_embeddings: {message}"
+    files.sentence_bert_config = {"max_seq_length": 2}
+    files.config["max_position_embeddings"] = 64
+    assert corten.Encoder(files.write(tmp_path)).token_ids("a") == [[2, 3]]
+
+
 @pytest.mark.parametrize(
     ("file", "field", "value", "message"),
     [

@@ -1,8 +1,10 @@
-"""Tokenizers that are none (T1), whose ids the model has no rows for (T2), that lack tokens (T4) or cut texts (T7)."""
+"""Tokenizers that are none or too large (T1), whose ids the model has no rows for (T2), that lack tokens (T4),
+take for ever (T6) or cut texts (T7)."""
 
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,33 @@ def test_a_tokenizer_cut_off_anywhere(tmp_path: Path) -> None:
     for length in range(1, len(whole), len(whole) // 25):
         files.tokenizer = whole[:length]
         assert refused(files.write(tmp_path)).startswith("tokenizer.json: ")
+
+
+@pytest.mark.parametrize("name", ["tokenizer.json", "vocab.txt"])
+def test_a_tokenizer_above_the_limit(tmp_path: Path, name: str) -> None:
+    limit = 128 << 20
+    files = tiny_model()
+    files.tokenizer = None
+    folder = files.write(tmp_path)
+    with (folder / name).open("wb") as file:
+        file.truncate(limit + 1)  # takes no room on the disk
+    assert refused(folder) == f"{name}: expected at most {limit} bytes, found {limit + 1}"
+
+
+@pytest.mark.parametrize("pattern", [r"(a+)+$", r"(a*)*\1b", r"(a+)+\1$", r"(?=(a+)+b)x"])
+@pytest.mark.parametrize("part", ["normalizer", "pre_tokenizer"])
+def test_patterns_that_try_everything_are_stopped(tmp_path: Path, part: str, pattern: str) -> None:
+    """Each takes time that doubles with every letter in an engine without a limit: 32 tokens are 8,000 letters."""
+    files = tiny_model()
+    files.tokenizer_config["tokenizer_class"] = "PreTrainedTokenizerFast"
+    step = {"normalizer": {"type": "Replace", "content": "b"}, "pre_tokenizer": {"type": "Split"}}[part]
+    files.tokenizer[part] = step | {"pattern": {"Regex": pattern}}
+    if part == "pre_tokenizer":
+        files.tokenizer[part] |= {"behavior": "Isolated", "invert": False}
+    encoder = corten.Encoder(files.write(tmp_path))
+    start = time.monotonic()
+    assert encoder.encode("a" * 20_000 + "!").shape == (16,)
+    assert time.monotonic() - start < 5
 
 
 @pytest.mark.parametrize(("id_", "rows"), [(len(VOCABULARY), len(VOCABULARY)), (2**32 - 1, len(VOCABULARY))])

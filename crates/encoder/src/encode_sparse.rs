@@ -39,15 +39,7 @@ impl Encoder {
         let tokens = self.tokens(&mut call, texts, prompt, self.length_limit(), batch_size)?;
         let most = options.max_active_dims.or(self.settings().max_active_dims).unwrap_or(usize::MAX);
         let stage = Arc::new(EmbedSparse { model, tokens, most });
-        call.run(&stage, |call, batch, output: Vec<SparseRow>| {
-            let texts = stage.tokens.plan.texts(batch);
-            for (&text, row) in texts.iter().zip(output) {
-                if let Some(place) = rows.get_mut(text) {
-                    *place = row;
-                }
-            }
-            call.finish_texts(texts.len());
-        })?;
+        call.run(&stage, |call, batch, output| call.finish_texts(stage.tokens.plan.place(batch, output, &mut rows)))?;
         SparseRows::join(rows)
     }
 

@@ -144,14 +144,8 @@ impl Encoder {
         let mut call = Call::new(thread_pool::pool(self.threads)?, watch);
         let tokens = self.tokens(&mut call, texts, prompt, self.length_limit(), options.batch_size)?;
         let stage = Arc::new(Hidden { model: Arc::clone(model), tokens });
-        call.run(&stage, |call, batch, output: Vec<Vec<f32>>| {
-            let texts = stage.tokens.plan.texts(batch);
-            for (&text, of_text) in texts.iter().zip(output) {
-                if let Some(place) = vectors.get_mut(text) {
-                    *place = of_text;
-                }
-            }
-            call.finish_texts(texts.len());
+        call.run(&stage, |call, batch, output| {
+            call.finish_texts(stage.tokens.plan.place(batch, output, &mut vectors));
         })?;
         Ok(vectors)
     }

@@ -29,6 +29,7 @@
 
 #![forbid(unsafe_code)]
 
+mod added_tokens;
 mod bert_words;
 mod encode_sparse;
 mod encoder;

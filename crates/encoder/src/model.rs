@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use model_files::{Model as ModelFiles, Settings, Transformer};
+use model_files::{Model as ModelFiles, ModelFileError, Settings, Transformer};
 use models::{DenseModel, Dtype, Processor, SpladeModel, StaticModel};
 use rayon::ThreadPool;
 
 use crate::error::EncodeError;
-use crate::limits::check_max_seq_length;
 use crate::text_tokenizer::{TableSize, TextTokenizer};
 
 /// A model of one of the families.
@@ -44,7 +43,7 @@ impl Parts {
     /// Reads the tokenizer and, on `pool`, the weights that `files` describes, for `processor` and products in `dtype`.
     ///
     /// # Errors
-    /// [`EncodeError::File`], and [`EncodeError::Argument`] for a length limit that no text can keep to.
+    /// [`EncodeError::File`], also for a length limit that no text can keep to.
     pub(crate) fn load(
         processor: &Processor,
         dtype: Dtype,
@@ -78,12 +77,18 @@ impl Parts {
 }
 
 /// The tokenizer of a BERT, and its limits.
-fn read_tokenizer(transformer: &mut Transformer) -> Result<(Arc<TextTokenizer>, Limits), EncodeError> {
+fn read_tokenizer(transformer: &mut Transformer) -> Result<(Arc<TextTokenizer>, Limits), ModelFileError> {
     let config = &transformer.config;
     let tokenizer = TextTokenizer::new(&transformer.tokenizer, config.vocab_size)?;
     let limits =
         Limits { max_seq_length: transformer.max_seq_length, max_position_embeddings: config.max_position_embeddings };
-    check_max_seq_length(limits.max_seq_length, &tokenizer, limits.max_position_embeddings)?;
+    let least = tokenizer.special_tokens();
+    if limits.max_seq_length < least {
+        let (file, field) = transformer.max_seq_length_from.clone();
+        let expected = format!("an integer of at least {least}, since every text has {least} special tokens");
+        let found = limits.max_seq_length.to_string();
+        return Err(ModelFileError::Field { file, field, expected, found, hint: None });
+    }
     // Its files are not needed any more, and some are larger than a small model.
     transformer.tokenizer.tokenizer_json = None;
     transformer.tokenizer.vocab_txt = None;

@@ -100,6 +100,17 @@ impl Plan {
     pub(crate) fn texts(&self, batch: usize) -> &[usize] {
         self.batches.get(batch).and_then(|range| self.order.get(range.clone())).unwrap_or_default()
     }
+
+    /// Puts the outputs of a batch, one a text, where the texts stand in the caller's order. Gives the number of its texts.
+    pub(crate) fn place<T>(&self, batch: usize, outputs: Vec<T>, places: &mut [T]) -> usize {
+        let texts = self.texts(batch);
+        for (&text, output) in texts.iter().zip(outputs) {
+            if let Some(place) = places.get_mut(text) {
+                *place = output;
+            }
+        }
+        texts.len()
+    }
 }
 
 #[cfg(test)]
@@ -137,6 +148,15 @@ mod tests {
         let plan = planned(&[64; 40], 768, 32, 2);
         let sizes: Vec<usize> = batches(&plan).iter().map(Vec::len).collect();
         assert_eq!(sizes, [10, 7, 5, 4, 3, 3, 3, 3, 2]);
+    }
+
+    #[test]
+    fn outputs_are_placed_in_the_callers_order() {
+        let plan = planned(&[3, 9, 3, 9, 1], 100, 2, 1);
+        let mut places = vec![0; 5];
+        assert_eq!(plan.place(0, vec![10, 30], &mut places), 2);
+        assert_eq!(plan.place(2, vec![40], &mut places), 1);
+        assert_eq!(places, [0, 10, 0, 30, 40]);
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! From the files of a model folder to a tokenizer, by the reference's rules.
 //!
 //! The reference is transformers 5.23 under sentence-transformers 6.2:
-//! * the classes `BertTokenizer` and `BertTokenizerFast` build their own normaliser from the flags of
-//!   `tokenizer_config.json`, whatever `tokenizer.json` says, and cut words at 100 characters
+//! * the classes `BertTokenizer` and `BertTokenizerFast` take only the vocabulary from `tokenizer.json`, and build the rest
+//!   from the flags and special tokens of `tokenizer_config.json`; they cut words at 100 characters
 //!   (`transformers/models/bert/tokenization_bert.py`); for other classes `tokenizer.json` stands as it is;
+//! * both get the added tokens that the other files name (`added_tokens.rs`);
 //! * `do_lower_case` of `sentence_bert_config.json` puts a lower-casing step in front
 //!   (`sentence_transformers/base/modules/transformer.py`);
 //! * truncation and padding stored in `tokenizer.json` never count, but for a static embedding, where truncation does.
@@ -16,7 +17,9 @@ use tokenizers::models::wordpiece::WordPiece;
 use tokenizers::normalizers::{BertNormalizer, Lowercase, NormalizerWrapper, Sequence};
 use tokenizers::pre_tokenizers::bert::BertPreTokenizer;
 use tokenizers::processors::bert::BertProcessing;
-use tokenizers::{AddedToken, Tokenizer, TruncationDirection, TruncationParams, TruncationStrategy};
+use tokenizers::{Tokenizer, TruncationDirection, TruncationParams, TruncationStrategy};
+
+use crate::added_tokens;
 
 /// Words of more characters than this are one unknown token. It is BERT's own limit, and the time for a word grows
 /// with the square of its length.
@@ -55,18 +58,23 @@ pub(crate) fn read(files: &TokenizerFiles) -> Result<(Tokenizer, Option<Truncati
     };
     tokenizer.with_padding(None);
     let truncation = tokenizer.get_truncation().cloned();
-    let build = |tokenizer: &mut Tokenizer| -> tokenizers::Result<()> {
+    let own_tokens = tokenizer.get_added_vocabulary().get_added_tokens_decoder().clone();
+    if files.is_bert {
+        tokenizer = bert(&file, &tokenizer, files)?;
+    }
+    let complete = |tokenizer: &mut Tokenizer| -> tokenizers::Result<()> {
         tokenizer.with_truncation(None)?;
-        limit_words(tokenizer, files);
-        if files.overrules_normalizer || files.tokenizer_json.is_none() {
-            complete_as_bert(tokenizer, files)?;
+        limit_words(tokenizer);
+        added_tokens::add(tokenizer, &files.added_tokens, own_tokens)?;
+        if files.is_bert {
+            surround_as_bert(tokenizer, files);
         }
         if files.lowercase_first {
             lowercase_first(tokenizer)?;
         }
         Ok(())
     };
-    build(&mut tokenizer).map_err(|error| unreadable(&file, &*error))?;
+    complete(&mut tokenizer).map_err(|error| unreadable(&file, &*error))?;
     Ok((tokenizer, truncation))
 }
 
@@ -124,56 +132,46 @@ fn word_piece_of_vocab_txt(file: &Path, bytes: &[u8]) -> Result<WordPiece, Model
     WordPiece::builder().vocab(vocabulary).build().map_err(|reason| unreadable(file, &*reason))
 }
 
-/// Limits the length of words for a `WordPiece` model, and for the BERT classes sets the unknown token.
-fn limit_words(tokenizer: &mut Tokenizer, files: &TokenizerFiles) {
-    let ModelWrapper::WordPiece(word_piece) = tokenizer.get_model() else {
-        return;
-    };
-    let bert = files.overrules_normalizer || files.tokenizer_json.is_none();
-    let (limit, unknown) = if bert {
-        (MOST_CHARACTERS_PER_WORD, &files.special_tokens.unk_token)
-    } else {
-        let limit = word_piece.max_input_chars_per_word.min(MOST_CHARACTERS_PER_WORD);
-        (limit, &word_piece.unk_token)
-    };
-    if word_piece.max_input_chars_per_word != limit || word_piece.unk_token != *unknown {
+/// Limits the length of words for a `WordPiece` model.
+fn limit_words(tokenizer: &mut Tokenizer) {
+    if let ModelWrapper::WordPiece(word_piece) = tokenizer.get_model()
+        && word_piece.max_input_chars_per_word > MOST_CHARACTERS_PER_WORD
+    {
         let mut limited = word_piece.clone();
-        limited.max_input_chars_per_word = limit;
-        limited.unk_token.clone_from(unknown);
+        limited.max_input_chars_per_word = MOST_CHARACTERS_PER_WORD;
         tokenizer.with_model(limited);
     }
 }
 
-/// Gives a tokenizer of one of the BERT classes its normaliser, and the parts of BERT that it lacks.
-fn complete_as_bert(tokenizer: &mut Tokenizer, files: &TokenizerFiles) -> tokenizers::Result<()> {
-    tokenizer.with_normalizer(Some(BertNormalizer::new(
-        true,
-        files.tokenize_chinese_chars,
-        files.strip_accents,
-        files.do_lower_case,
-    )))?;
-    if tokenizer.get_pre_tokenizer().is_none() {
-        tokenizer.with_pre_tokenizer(Some(BertPreTokenizer));
-    }
-    let special = &files.special_tokens;
+/// The tokenizer that the BERT classes build from a vocabulary; of all else in the definition nothing counts.
+fn bert(file: &Path, definition: &Tokenizer, files: &TokenizerFiles) -> Result<Tokenizer, ModelFileError> {
+    let ModelWrapper::WordPiece(word_piece) = definition.get_model() else {
+        return Err(ModelFileError::Field {
+            file: file.to_path_buf(),
+            field: "model.type".to_owned(),
+            expected: format!("\"WordPiece\", since tokenizer_class is {}", files.tokenizer_class),
+            found: "another model".to_owned(),
+            hint: None,
+        });
+    };
+    let mut word_piece = word_piece.clone();
+    word_piece.max_input_chars_per_word = MOST_CHARACTERS_PER_WORD;
+    "##".clone_into(&mut word_piece.continuing_subword_prefix);
+    word_piece.unk_token.clone_from(&files.special_tokens.unk_token);
+    let mut tokenizer = Tokenizer::new(word_piece);
+    let normalizer = BertNormalizer::new(true, files.tokenize_chinese_chars, files.strip_accents, files.do_lower_case);
+    tokenizer.with_normalizer(Some(normalizer)).map_err(|error| unreadable(file, &*error))?;
+    tokenizer.with_pre_tokenizer(Some(BertPreTokenizer));
+    Ok(tokenizer)
+}
+
+/// Puts `[CLS]` before and `[SEP]` after a text. Where one of them is missing, which is refused later, nothing is done.
+fn surround_as_bert(tokenizer: &mut Tokenizer, files: &TokenizerFiles) {
     let id = |token: &String| tokenizer.token_to_id(token).map(|id| (token.clone(), id));
-    if tokenizer.get_post_processor().is_none()
-        && let (Some(sep), Some(cls)) = (id(&special.sep_token), id(&special.cls_token))
-    {
+    let special = &files.special_tokens;
+    if let (Some(sep), Some(cls)) = (id(&special.sep_token), id(&special.cls_token)) {
         tokenizer.with_post_processor(Some(BertProcessing::new(sep, cls)));
     }
-    // So that they are found when they are written in a text. Those without an id of their own stay plain text.
-    let unmarked: Vec<AddedToken> =
-        [&special.unk_token, &special.cls_token, &special.sep_token, &special.pad_token, &special.mask_token]
-            .into_iter()
-            .filter(|token| tokenizer.token_to_id(token).is_some())
-            .filter(|token| !tokenizer.get_added_vocabulary().get_vocab().contains_key(*token))
-            .map(|token| AddedToken::from(token.clone(), true))
-            .collect();
-    if !unmarked.is_empty() {
-        tokenizer.add_special_tokens(unmarked)?;
-    }
-    Ok(())
 }
 
 /// Puts a lower-casing step in front of the normaliser unless it has one (a `BertNormalizer` does not count).

@@ -5,6 +5,7 @@
 //! alignment, and values include zeros, denormals, infinities and NaN.
 
 mod against_float64;
+mod layer;
 mod narrow_products;
 mod same_bits;
 mod sparse;
@@ -12,6 +13,11 @@ mod terms;
 mod tile_products;
 
 use crate::level::Level;
+
+/// All levels, the specification and the emulated tiles among them.
+fn every_level() -> Vec<Level> {
+    Level::available().into_iter().chain([Level::specification(), Level::emulated_tiles()]).collect()
+}
 
 /// The levels whose multiply-add rounds once, but for those with matrix tiles, which sum in an order of their own.
 fn fused_levels() -> Vec<Level> {

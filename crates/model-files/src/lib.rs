@@ -27,6 +27,7 @@
 #![forbid(unsafe_code)]
 
 mod activation;
+mod added_tokens;
 mod bert_config;
 mod dense;
 mod error;
@@ -48,6 +49,7 @@ mod weights;
 mod wording;
 
 pub use activation::Activation;
+pub use added_tokens::{AddedToken, AddedTokens, SpecialTokens};
 pub use bert_config::BertConfig;
 pub use dense::Dense;
 pub use error::ModelFileError;
@@ -56,7 +58,7 @@ pub use pooling::{Pooling, PoolingMode};
 pub use settings::{Settings, Similarity};
 pub use splade_pooling::{SpladePooling, SpladeStrategy};
 pub use static_embedding::{StaticEmbedding, StaticTable};
-pub use tokenizer::{SpecialTokens, TokenizerFiles};
+pub use tokenizer::TokenizerFiles;
 pub use transformer::Transformer;
 pub use weights::{Selected, TensorSpec, Weights};
 pub use wording::TensorShapeMismatch;

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::added_tokens::{self, AddedTokens, SpecialTokens};
 use crate::error::ModelFileError;
 use crate::folder::{Folder, TOKENIZER_LIMIT};
 use crate::json::{Fields, Json};
@@ -18,8 +19,8 @@ pub struct TokenizerFiles {
     pub vocab_txt: Option<Vec<u8>>,
     /// The Python class that the reference loads, without a `Fast` at the end.
     pub tokenizer_class: String,
-    /// Whether that class builds its own `BertNormalizer` from the three flags below, whatever `tokenizer.json` says.
-    pub overrules_normalizer: bool,
+    /// Whether that class is BERT's, which builds everything but the vocabulary itself, whatever `tokenizer.json` says.
+    pub is_bert: bool,
     /// `do_lower_case` of `tokenizer_config.json`; true if absent.
     pub do_lower_case: bool,
     /// `strip_accents` of `tokenizer_config.json`; `None` means the same as `do_lower_case`.
@@ -28,40 +29,26 @@ pub struct TokenizerFiles {
     pub tokenize_chinese_chars: bool,
     /// `do_lower_case` of `sentence_bert_config.json`: lower-case before the normaliser, unless that does so itself.
     pub lowercase_first: bool,
-    /// The special tokens' texts.
+    /// The texts of the special tokens that every text needs.
     pub special_tokens: SpecialTokens,
-}
-
-/// The texts of the special tokens, from `tokenizer_config.json` (or `special_tokens_map.json` in old folders).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SpecialTokens {
-    /// Stands for a word that has no pieces in the vocabulary; `[UNK]` by default.
-    pub unk_token: String,
-    /// The first token of every text; `[CLS]` by default.
-    pub cls_token: String,
-    /// The last token of every text; `[SEP]` by default.
-    pub sep_token: String,
-    /// Fills up short texts in a padded batch; `[PAD]` by default.
-    pub pad_token: String,
-    /// Stands for a hidden word; `[MASK]` by default.
-    pub mask_token: String,
+    /// The tokens beside the vocabulary that the other files name.
+    pub added_tokens: AddedTokens,
 }
 
 /// The classes that build a BERT tokenizer from the vocabulary and the flags, without `Fast` at the end
-/// (in transformers 5: `BertTokenizer`, its subclass and its aliases).
-const BERT_CLASSES: [&str; 4] = ["BertTokenizer", "DistilBertTokenizer", "ElectraTokenizer", "LxmertTokenizer"];
-
-impl Default for SpecialTokens {
-    fn default() -> Self {
-        Self {
-            unk_token: "[UNK]".to_owned(),
-            cls_token: "[CLS]".to_owned(),
-            sep_token: "[SEP]".to_owned(),
-            pad_token: "[PAD]".to_owned(),
-            mask_token: "[MASK]".to_owned(),
-        }
-    }
-}
+/// (in transformers 5: `BertTokenizer`, its subclasses and its aliases).
+const BERT_CLASSES: [&str; 10] = [
+    "BertTokenizer",
+    "DistilBertTokenizer",
+    "DPRContextEncoderTokenizer",
+    "DPRQuestionEncoderTokenizer",
+    "DPRReaderTokenizer",
+    "ElectraTokenizer",
+    "LayoutLMTokenizer",
+    "LxmertTokenizer",
+    "MobileBertTokenizer",
+    "SqueezeBertTokenizer",
+];
 
 impl TokenizerFiles {
     /// Reads the tokenizer of `inside`, a folder relative to the model folder.
@@ -104,17 +91,27 @@ impl TokenizerFiles {
                 hint: Some(hint),
             });
         }
+        // padding_side is not looked at: nothing is padded here. In the reference padding on the left shifts the positions of a
+        // text, so that its vector depends on the longest text of its batch; alone it has the vector it has here.
+        if fields.string("truncation_side")?.is_some_and(|side| side != "right") {
+            return Err(fields.wrong("truncation_side", "\"right\""));
+        }
+        if fields.boolean("split_special_tokens")? == Some(true) {
+            return Err(fields.wrong("split_special_tokens", "false"));
+        }
+        let (special_tokens, added_tokens) = added_tokens::read(folder, inside, &fields, is_bert)?;
         let tokenizer = Self {
             folder: folder.path(inside),
             tokenizer_json,
             vocab_txt,
             tokenizer_class: tokenizer_class.to_owned(),
-            overrules_normalizer: is_bert,
+            is_bert,
             do_lower_case: fields.boolean("do_lower_case")?.unwrap_or(true),
             strip_accents: fields.boolean("strip_accents")?,
             tokenize_chinese_chars: fields.boolean("tokenize_chinese_chars")?.unwrap_or(true),
             lowercase_first,
-            special_tokens: special_tokens(folder, inside, &fields)?,
+            special_tokens,
+            added_tokens,
         };
         Ok((tokenizer, model_max_length(&fields)?))
     }
@@ -132,51 +129,15 @@ impl TokenizerFiles {
             tokenizer_json: Some(tokenizer_json),
             vocab_txt: None,
             tokenizer_class: "PreTrainedTokenizerFast".to_owned(),
-            overrules_normalizer: false,
+            is_bert: false,
             do_lower_case: true,
             strip_accents: None,
             tokenize_chinese_chars: true,
             lowercase_first: false,
             special_tokens: SpecialTokens::default(),
+            added_tokens: AddedTokens::default(),
         })
     }
-}
-
-/// The special tokens' texts. As in the reference `special_tokens_map.json` goes first, but only in old folders, whose
-/// `tokenizer_config.json` has no `added_tokens_decoder`.
-fn special_tokens(folder: &Folder, inside: &Path, config: &Fields<'_>) -> Result<SpecialTokens, ModelFileError> {
-    let mut tokens = SpecialTokens::default();
-    read_tokens(config, &mut tokens)?;
-    if config.get("added_tokens_decoder").is_none() {
-        let relative = inside.join("special_tokens_map.json");
-        if let Some(json) = folder.read_json(&relative)? {
-            read_tokens(&Fields::of_file(&folder.path(&relative), &json)?, &mut tokens)?;
-        }
-    }
-    Ok(tokens)
-}
-
-fn read_tokens(fields: &Fields<'_>, tokens: &mut SpecialTokens) -> Result<(), ModelFileError> {
-    let places = [
-        ("unk_token", &mut tokens.unk_token),
-        ("cls_token", &mut tokens.cls_token),
-        ("sep_token", &mut tokens.sep_token),
-        ("pad_token", &mut tokens.pad_token),
-        ("mask_token", &mut tokens.mask_token),
-    ];
-    for (field, token) in places {
-        let text = match fields.get(field) {
-            None => continue,
-            Some(Json::String(text)) => text.as_str(),
-            Some(Json::Object(_)) => match fields.object(field)? {
-                Some(added_token) => added_token.required_string("content")?,
-                None => continue,
-            },
-            Some(_) => return Err(fields.wrong(field, "a string or an object with content")),
-        };
-        text.clone_into(token);
-    }
-    Ok(())
 }
 
 /// `model_max_length`, or its older name `max_len`. Saved tokenizers without limit have the integer nearest to 1e30.

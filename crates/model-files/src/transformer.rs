@@ -20,6 +20,8 @@ pub struct Transformer {
     pub tokenizer: TokenizerFiles,
     /// The longest text in tokens, special tokens included; between 1 and `config.max_position_embeddings`.
     pub max_seq_length: usize,
+    /// The file and the field which that is from, for errors.
+    pub max_seq_length_from: (PathBuf, String),
 }
 
 /// The names that the Transformer module's own file has had; the first that is there and not empty counts.
@@ -85,10 +87,15 @@ impl Transformer {
         let (tokenizer, tokenizer_limit) =
             TokenizerFiles::read(folder, inside, tokenizer_class, settings.lowercase_first)?;
         let positions = config.max_position_embeddings;
-        let max_seq_length =
-            settings.max_seq_length.unwrap_or_else(|| tokenizer_limit.map_or(positions, |limit| limit.min(positions)));
+        let (max_seq_length, max_seq_length_from) = match (settings.max_seq_length, tokenizer_limit) {
+            (Some((limit, from)), _) => (limit, from),
+            (None, Some(limit)) if limit < positions => {
+                (limit, (folder.path(&inside.join("tokenizer_config.json")), "model_max_length".to_owned()))
+            }
+            (None, _) => (positions, (config.file.clone(), "max_position_embeddings".to_owned())),
+        };
         let weights = Weights::open(folder, inside)?;
-        Ok(Self { config, weights, tokenizer, max_seq_length })
+        Ok(Self { config, weights, tokenizer, max_seq_length, max_seq_length_from })
     }
 }
 
@@ -105,9 +112,10 @@ fn find_module_file(folder: &Folder, inside: &Path) -> Result<Option<(PathBuf, J
 }
 
 /// What counts of `sentence_bert_config.json`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct ModuleSettings {
-    max_seq_length: Option<usize>,
+    /// The limit, and the file and field it is from.
+    max_seq_length: Option<(usize, (PathBuf, String))>,
     lowercase_first: bool,
 }
 
@@ -138,12 +146,13 @@ impl ModuleSettings {
                 place = (arguments, "model_max_length");
             }
         }
+        let (place, field) = place;
         if max_seq_length.is_some_and(|length| length > positions) {
-            let (place, field) = place;
             let expected = format!("at most {positions} (max_position_embeddings of config.json)");
             let hint = format!("longer texts have no position embeddings; set {field} to {positions} or less");
             return Err(place.wrong(field, expected).with_hint(hint));
         }
+        let max_seq_length = max_seq_length.map(|length| (length, (place.file.to_path_buf(), place.name(field))));
         Ok(Self { max_seq_length, lowercase_first: fields.boolean("do_lower_case")?.unwrap_or(false) })
     }
 }

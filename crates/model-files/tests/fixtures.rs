@@ -205,7 +205,7 @@ fn modules_tokenizer_flags_and_prefixes_are_those_of_the_folders() {
     let flags = |name: &str| {
         let tokenizer = model(name).transformer.tokenizer;
         let files = (tokenizer.tokenizer_json.is_some(), tokenizer.vocab_txt.is_some());
-        (files, tokenizer.overrules_normalizer, tokenizer.do_lower_case, tokenizer.lowercase_first)
+        (files, tokenizer.is_bert, tokenizer.do_lower_case, tokenizer.lowercase_first)
     };
     assert_eq!(flags("bert-mean"), ((true, false), true, true, false));
     assert_eq!(flags("bert-vocab-txt"), ((false, true), true, true, false));

@@ -4,7 +4,7 @@
 
 mod sample;
 
-use model_files::Similarity;
+use model_files::{Similarity, TokenizerFiles};
 use sample::{Sample, with};
 use serde_json::{Value, json};
 
@@ -167,15 +167,16 @@ fn tokenizer_flags() {
         ("BertTokenizer", "BertTokenizer", true),
         ("BertTokenizerFast", "BertTokenizer", true),
         ("DistilBertTokenizerFast", "DistilBertTokenizer", true),
+        ("DPRContextEncoderTokenizer", "DPRContextEncoderTokenizer", true),
         ("PreTrainedTokenizerFast", "PreTrainedTokenizerFast", false),
         ("TokenizersBackend", "TokenizersBackend", false),
         ("XLMRobertaTokenizerFast", "XLMRobertaTokenizer", false),
     ] {
         let files = tokenizer(json!({"tokenizer_class": class})).expect(class);
-        assert_eq!((files.tokenizer_class.as_str(), files.overrules_normalizer), (kept, overrules));
+        assert_eq!((files.tokenizer_class.as_str(), files.is_bert), (kept, overrules));
     }
     let files = tokenizer(json!({})).expect("the class for bert");
-    assert!(files.overrules_normalizer && files.do_lower_case && files.tokenize_chinese_chars);
+    assert!(files.is_bert && files.do_lower_case && files.tokenize_chinese_chars);
     assert_eq!(files.strip_accents, None);
     let files = tokenizer(json!({
         "do_lower_case": false, "strip_accents": true, "tokenize_chinese_chars": false,
@@ -185,9 +186,11 @@ fn tokenizer_flags() {
     .expect("flags");
     assert!(!files.do_lower_case && !files.tokenize_chinese_chars);
     assert_eq!(files.strip_accents, Some(true));
-    let special = files.special_tokens;
+    let special = &files.special_tokens;
     assert_eq!((&special.unk_token[..], &special.sep_token[..]), ("<unk>", "</s>"));
-    assert_eq!((&special.pad_token[..], &special.cls_token[..], &special.mask_token[..]), ("[PAD]", "[CLS]", "[MASK]"));
+    assert_eq!(special.cls_token, "[CLS]");
+    let named: Vec<&str> = files.added_tokens.named.iter().map(|token| token.content.as_str()).collect();
+    assert_eq!(named, ["<unk>", "</s>", "[CLS]", "[MASK]"]);
     for (config, message) in [
         (json!({"do_lower_case": "no"}), "do_lower_case: expected true or false, found \"no\""),
         (json!({"unk_token": 3}), "unk_token: expected a string or an object with content, found 3"),
@@ -204,12 +207,13 @@ fn tokenizer_flags() {
     let sample = Sample::new();
     sample.json("tokenizer_config.json", &json!({"cls_token": "<a>"}));
     sample.json("special_tokens_map.json", &json!({"cls_token": "<b>", "mask_token": {"content": "<m>"}}));
-    let special = sample.open().expect("an old folder").transformer.tokenizer.special_tokens;
-    assert_eq!((&special.cls_token[..], &special.mask_token[..]), ("<b>", "<m>"));
+    let files = sample.open().expect("an old folder").transformer.tokenizer;
+    let last_named = |files: &TokenizerFiles| files.added_tokens.named.last().map(|token| token.content.clone());
+    assert_eq!((&files.special_tokens.cls_token[..], last_named(&files).as_deref()), ("<b>", Some("<m>")));
     sample.set("tokenizer_config.json", "added_tokens_decoder", json!({}));
-    let special = sample.open().expect("a newer folder").transformer.tokenizer.special_tokens;
-    assert_eq!((&special.cls_token[..], &special.mask_token[..]), ("<a>", "[MASK]"));
+    let files = sample.open().expect("a newer folder").transformer.tokenizer;
+    assert_eq!((&files.special_tokens.cls_token[..], last_named(&files).as_deref()), ("<a>", Some("[MASK]")));
     sample.unset("tokenizer_config.json", "cls_token");
     sample.set("config.json", "tokenizer_class", json!("PreTrainedTokenizerFast"));
-    assert!(!sample.open().expect("the class of config.json").transformer.tokenizer.overrules_normalizer);
+    assert!(!sample.open().expect("the class of config.json").transformer.tokenizer.is_bert);
 }

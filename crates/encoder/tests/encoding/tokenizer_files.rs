@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use encoder::TextTokenizer;
-use model_files::{SpecialTokens, TokenizerFiles};
+use model_files::{AddedToken, AddedTokens, SpecialTokens, TokenizerFiles};
 use serde_json::{Value, json};
 
 const VOCABULARY: [&str; 9] = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "cell", "##s", "blood", "Blood"];
@@ -35,17 +35,15 @@ fn files(tokenizer_json: Option<Vec<u8>>, vocab_txt: Option<Vec<u8>>) -> Tokeniz
         tokenizer_json,
         vocab_txt,
         tokenizer_class: "BertTokenizer".to_owned(),
-        overrules_normalizer: true,
+        is_bert: true,
         do_lower_case: true,
         strip_accents: None,
         tokenize_chinese_chars: true,
         lowercase_first: false,
-        special_tokens: SpecialTokens {
-            unk_token: "[UNK]".to_owned(),
-            cls_token: "[CLS]".to_owned(),
-            sep_token: "[SEP]".to_owned(),
-            pad_token: "[PAD]".to_owned(),
-            mask_token: "[MASK]".to_owned(),
+        special_tokens: SpecialTokens::default(),
+        added_tokens: AddedTokens {
+            named: (0..5).map(|id| AddedToken::special(VOCABULARY[id])).collect(),
+            ..AddedTokens::default()
         },
     }
 }
@@ -92,7 +90,7 @@ fn an_id_beyond_the_embedding_table_is_refused() {
 
     let mut in_post_processor = definition();
     in_post_processor["post_processor"]["cls"][1] = json!(9);
-    let error = error(&files_of(&in_post_processor), 9);
+    let error = error(&TokenizerFiles { is_bert: false, ..files_of(&in_post_processor) }, 9);
     assert_eq!(
         error,
         "model/tokenizer.json: post_processor: expected an id below 9 (vocab_size of config.json), found 9"
@@ -134,7 +132,7 @@ fn the_bert_classes_overrule_the_normalizer_and_others_do_not() {
     files.do_lower_case = false;
     assert_eq!(ids(&files, "Blood"), [2, 8, 3]);
     files.do_lower_case = true;
-    files.overrules_normalizer = false;
+    files.is_bert = false;
     assert_eq!(ids(&files, "Blood"), [2, 8, 3]);
     files.lowercase_first = true;
     assert_eq!(ids(&files, "Blood"), [2, 7, 3]);
@@ -144,16 +142,16 @@ fn the_bert_classes_overrule_the_normalizer_and_others_do_not() {
 fn words_have_at_most_a_hundred_characters() {
     let text = ["cell", &"s".repeat(96)].concat();
     let longer = format!("{text}s");
-    for (overrules_normalizer, limit) in [(true, 10), (true, 1_000_000), (false, 1_000_000)] {
+    for (is_bert, limit) in [(true, 10), (true, 1_000_000), (false, 1_000_000)] {
         let mut definition = definition();
         definition["model"]["max_input_chars_per_word"] = json!(limit);
-        let files = TokenizerFiles { overrules_normalizer, ..files_of(&definition) };
-        assert_eq!(ids(&files, &text).len(), 99, "{overrules_normalizer} {limit}");
-        assert_eq!(ids(&files, &longer), [2, 1, 3], "{overrules_normalizer} {limit}");
+        let files = TokenizerFiles { is_bert, ..files_of(&definition) };
+        assert_eq!(ids(&files, &text).len(), 99, "{is_bert} {limit}");
+        assert_eq!(ids(&files, &longer), [2, 1, 3], "{is_bert} {limit}");
     }
     let mut short = definition();
     short["model"]["max_input_chars_per_word"] = json!(4);
-    assert_eq!(ids(&TokenizerFiles { overrules_normalizer: false, ..files_of(&short) }, "cells cell"), [2, 1, 5, 3]);
+    assert_eq!(ids(&TokenizerFiles { is_bert: false, ..files_of(&short) }, "cells cell"), [2, 1, 5, 3]);
 }
 
 #[test]
@@ -181,11 +179,10 @@ fn a_post_processor_that_adds_nothing_is_refused() {
     let mut bare = definition();
     bare["post_processor"] = json!({"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true});
     assert_eq!(
-        error(&files_of(&bare), 9),
+        error(&TokenizerFiles { is_bert: false, ..files_of(&bare) }, 9),
         "model/tokenizer.json: post_processor: expected special tokens before and after the text, found 0 tokens around \
          one of the text"
     );
-    bare["post_processor"] = Value::Null;
     assert_eq!(ids(&files_of(&bare), "cell"), [2, 5, 3], "the BERT classes bring their own");
 }
 
@@ -273,10 +270,10 @@ fn any_value_anywhere_gives_an_error_or_ids_within_the_table() {
     let (mut accepted, mut refused) = (0, 0);
     for pointer in &all {
         for value in &values {
-            for overrules_normalizer in [true, false] {
+            for is_bert in [true, false] {
                 let mut mutated = definition();
                 *mutated.pointer_mut(pointer).unwrap() = value.clone();
-                let files = TokenizerFiles { overrules_normalizer, ..files_of(&mutated) };
+                let files = TokenizerFiles { is_bert, ..files_of(&mutated) };
                 let Ok(tokenizer) = TextTokenizer::new(&files, 9) else {
                     refused += 1;
                     continue;

@@ -1,18 +1,12 @@
 //! Every level, the scalar one and the specification among them, against plain formulas in float64.
 
-use super::Numbers;
+use super::layer::Layer;
+use super::{Numbers, every_level};
 use crate::math::{erf, exp};
 use crate::simd::{Kernel, Simd};
 use crate::{
-    Activation, AttentionScratch, AttentionShape, Format, LayerNorm, Level, LinearScratch, OutputColumns, PackedMatrix,
-    activate, add_layer_norm, attention, l2_normalize, linear,
+    Activation, AttentionScratch, AttentionShape, Format, LayerNorm, activate, add_layer_norm, attention, l2_normalize,
 };
-
-fn levels() -> Vec<Level> {
-    let mut levels = super::fused_levels();
-    levels.extend([Level::scalar(), Level::specification()]);
-    levels
-}
 
 /// Largest difference relative to `1 + |expected|`.
 fn difference(expected: &[f64], found: &[f32]) -> f64 {
@@ -49,7 +43,7 @@ impl Kernel for Apply<'_> {
 #[test]
 fn exp_within_two_units_in_the_last_place() {
     let inputs: Vec<f32> = (-87_000..88_300).map(|i| i as f32 / 1000.0).collect();
-    for level in levels() {
+    for level in every_level() {
         for (x, found) in inputs.iter().zip(level.run(Apply(Function::Exp, &inputs))) {
             let expected = f64::from(*x).exp();
             assert!((f64::from(found) / expected - 1.0).abs() < 2.4e-7, "{level:?}: exp({x}) = {found:e}");
@@ -78,7 +72,7 @@ const ERF: [(f32, f64); 10] = [
 
 #[test]
 fn erf_within_four_times_ten_to_the_minus_seven() {
-    for level in levels() {
+    for level in every_level() {
         for (x, expected) in ERF {
             let found = level.run(Apply(Function::Erf, &[x, -x]));
             assert!((f64::from(found[0]) - expected).abs() < 4e-7, "{level:?}: erf({x}) = {}", found[0]);
@@ -107,7 +101,7 @@ fn activations() {
         (Activation::Sigmoid, &sigmoid),
         (Activation::Tanh, &f64::tanh),
     ];
-    for level in levels() {
+    for level in every_level() {
         for (activation, function) in expected {
             let mut values = inputs.clone();
             activate(level, activation, &mut values);
@@ -131,29 +125,15 @@ fn activations() {
 fn linear_layers() {
     let mut numbers = Numbers(3);
     for (rows, depth, features) in [(1, 1, 1), (25, 80, 50), (13, 600, 33), (12, 32, 96)] {
-        let input = numbers.take(rows * depth);
-        let (weight, bias) = (numbers.take(features * depth), numbers.take(features));
-        let mut expected = Vec::new();
-        for row in input.chunks(depth) {
-            for (weights, bias) in weight.chunks(depth).zip(&bias) {
-                let product = |(a, b): (&f32, &f32)| f64::from(*a) * f64::from(*b);
-                expected.push(f64::from(*bias) + row.iter().zip(weights).map(product).sum::<f64>());
-            }
-        }
-        for level in levels() {
-            let packed = PackedMatrix::pack(level, Format::Float32, &weight, features, depth);
-            let mut output = vec![f32::NAN; rows * features];
-            linear(
-                &packed,
-                &bias,
-                Activation::Identity,
-                &input,
-                0..features,
-                &mut LinearScratch::default(),
-                OutputColumns::all(&mut output, features),
-            );
+        let layer = Layer::random(&mut numbers, rows, depth, features);
+        let product = |(a, b): (&f32, &f32)| f64::from(*a) * f64::from(*b);
+        let sum = |row: &[f32], weights: &[f32]| row.iter().zip(weights).map(product).sum::<f64>();
+        let of_row = |row| layer.neurons().map(move |(weights, bias)| f64::from(bias) + sum(row, weights));
+        let expected: Vec<f64> = layer.rows().flat_map(of_row).collect();
+        for level in every_level() {
+            let found = layer.run(level, Format::Float32, Activation::Identity);
             // Rounding of `depth` additions of terms below 1.
-            assert!(difference(&expected, &output) < 1e-6 * (depth as f64).sqrt(), "{level:?}");
+            assert!(difference(&expected, &found) < 1e-6 * (depth as f64).sqrt(), "{level:?}");
         }
     }
 }
@@ -185,7 +165,7 @@ fn attention_over_several_key_blocks() {
                 }
             }
         }
-        for level in levels() {
+        for level in every_level() {
             let mut output = vec![f32::NAN; tokens * hidden];
             attention(level, shape, &qkv, 0..tokens, &mut AttentionScratch::default(), &mut output);
             assert!(difference(&expected, &output) < 5e-6, "{level:?}, {shape:?}: {}", difference(&expected, &output));
@@ -212,7 +192,7 @@ fn normalisations() {
             let norm = row.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt();
             expected_unit.extend(row.iter().map(|x| f64::from(*x) / norm));
         }
-        for level in levels() {
+        for level in every_level() {
             let norm = LayerNorm { weight: &weight, bias: &bias, epsilon: 1e-3 };
             let mut output = rows.clone();
             add_layer_norm(level, norm, &residual, &mut output);

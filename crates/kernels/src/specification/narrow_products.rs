@@ -2,67 +2,13 @@
 
 use proptest::prelude::*;
 
-use super::Numbers;
-use super::same_bits::{compare, values};
+use super::layer::{Layer, layers};
+use super::same_bits::compare;
+use super::{Numbers, every_level};
 use crate::bfloat16::{bfloat16_bits, bfloat16_value};
-use crate::{Activation, Format, Level, LinearScratch, OutputColumns, PackedMatrix, linear};
+use crate::{Activation, Format, Level};
 
 const NARROW: [Format; 2] = [Format::Bfloat16, Format::Int8];
-
-/// All levels, the emulated tiles among them.
-fn every_level() -> Vec<Level> {
-    Level::available().into_iter().chain([Level::emulated_tiles()]).collect()
-}
-
-/// One layer's inputs.
-#[derive(Clone, Debug)]
-pub(super) struct Layer {
-    pub(super) depth: usize,
-    pub(super) features: usize,
-    pub(super) input: Vec<f32>,
-    pub(super) weight: Vec<f32>,
-    pub(super) bias: Vec<f32>,
-}
-
-impl Layer {
-    pub(super) fn random(numbers: &mut Numbers, rows: usize, depth: usize, features: usize) -> Self {
-        let (input, weight) = (numbers.take(rows * depth), numbers.take(features * depth));
-        Self { depth, features, input, weight, bias: numbers.take(features) }
-    }
-
-    pub(super) fn run(&self, level: Level, format: Format, activation: Activation) -> Vec<f32> {
-        let packed = PackedMatrix::pack(level, format, &self.weight, self.features, self.depth);
-        let mut output = vec![0.0; self.input.len() / self.depth * self.features];
-        let mut scratch = LinearScratch::default();
-        linear(
-            &packed,
-            &self.bias,
-            activation,
-            &self.input,
-            0..self.features,
-            &mut scratch,
-            OutputColumns::all(&mut output, self.features),
-        );
-        output
-    }
-}
-
-pub(super) fn layers() -> impl Strategy<Value = Layer> {
-    let sizes = (1usize..28, 1usize..70, 1usize..80);
-    sizes.prop_flat_map(|(rows, depth, features)| {
-        let weight = prop::collection::vec(
-            prop_oneof![20 => -2.0f32..2.0, 1 => Just(0.0f32), 1 => Just(1e-40f32)],
-            features * depth,
-        );
-        (values(rows * depth), weight, values(features)).prop_map(move |(input, weight, bias)| Layer {
-            depth,
-            features,
-            input,
-            weight,
-            bias,
-        })
-    })
-}
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(192))]
@@ -94,8 +40,8 @@ fn a_row_stands_alone() {
     for level in every_level() {
         for format in NARROW {
             let together = layer.run(level, format, Activation::Gelu);
-            for (row, together) in layer.input.chunks(layer.depth).zip(together.chunks(layer.features)) {
-                let alone = Layer { input: row.to_vec(), ..layer.clone() }.run(level, format, Activation::Gelu);
+            for (row, together) in layer.rows().zip(together.chunks(layer.features)) {
+                let alone = layer.of_row(row).run(level, format, Activation::Gelu);
                 assert_eq!(alone, together, "{level:?} {format:?}");
             }
         }
@@ -131,12 +77,12 @@ fn int8_errs_by_half_a_step_of_each_operand() {
     let layer = Layer::random(&mut Numbers(29), 9, 130, 40);
     for level in every_level() {
         let found = layer.run(level, Format::Int8, Activation::Identity);
-        for (row, found) in layer.input.chunks(layer.depth).zip(found.chunks(layer.features)) {
+        for (row, found) in layer.rows().zip(found.chunks(layer.features)) {
             let (least, most) = row.iter().fold((0.0_f32, 0.0_f32), |(least, most), x| (least.min(*x), most.max(*x)));
             let step = f64::from(most - least) / 255.0;
-            for ((weights, bias), found) in layer.weight.chunks(layer.depth).zip(&layer.bias).zip(found) {
+            for ((weights, bias), found) in layer.neurons().zip(found) {
                 let weight_step = f64::from(weights.iter().fold(0.0_f32, |most, w| most.max(w.abs()))) / 127.0;
-                let (mut exact, mut bound) = (f64::from(*bias), 1e-4);
+                let (mut exact, mut bound) = (f64::from(bias), 1e-4);
                 for (a, w) in row.iter().zip(weights) {
                     let (a, w) = (f64::from(*a), f64::from(*w));
                     exact += a * w;

@@ -2,11 +2,11 @@
 
 use proptest::prelude::*;
 
-use super::fused_levels;
+use super::layer::{Layer, layers};
+use super::{Numbers, every_level, fused_levels};
 use crate::{
-    Activation, AttentionScratch, AttentionShape, EmbeddingTables, Format, LayerNorm, Level, LinearScratch,
-    OutputColumns, PackedMatrix, VectorTable, activate, add_layer_norm, attention, embedding_bag_mean, embedding_sum,
-    l2_normalize, layer_norm, linear,
+    Activation, AttentionScratch, AttentionShape, EmbeddingTables, Format, LayerNorm, Level, VectorTable, activate,
+    add_layer_norm, attention, embedding_bag_mean, embedding_sum, l2_normalize, layer_norm,
 };
 
 const ACTIVATIONS: [Activation; 7] = [
@@ -29,7 +29,7 @@ fn value() -> impl Strategy<Value = f32> {
     ]
 }
 
-fn finite() -> impl Strategy<Value = f32> {
+pub(super) fn finite() -> impl Strategy<Value = f32> {
     prop_oneof![20 => -2.0f32..2.0, 1 => Just(0.0f32), 1 => Just(1e-40f32)]
 }
 
@@ -75,21 +75,8 @@ proptest! {
     }
 
     #[test]
-    fn linear_layers(
-        (rows, depth, features, input, weight, bias) in (1usize..28, 1usize..70, 1usize..80).prop_flat_map(
-            |(rows, depth, features)| (
-                Just(rows), Just(depth), Just(features),
-                values(rows * depth), values(features * depth), values(features),
-            )),
-        choice in 0usize..7,
-    ) {
-        let _ = rows;
-        compare(|level| {
-            let packed = PackedMatrix::pack(level, Format::Float32, &weight, features, depth);
-            let mut output = vec![0.0; rows * features];
-            linear(&packed, &bias, ACTIVATIONS[choice], &input, 0..features, &mut LinearScratch::default(), OutputColumns::all(&mut output, features));
-            output
-        })?;
+    fn linear_layers(layer in layers(), choice in 0usize..7) {
+        compare(|level| layer.run(level, Format::Float32, ACTIVATIONS[choice]))?;
     }
 
     #[test]
@@ -175,24 +162,9 @@ proptest! {
 /// Deeper than one panel slice and longer than one key block: the sums must go on where they stopped.
 #[test]
 fn long_sums_do_not_depend_on_blocks() {
-    let mut numbers = super::Numbers(7);
-    let (rows, depth, features) = (13, 1100, 35);
-    let (input, weight, bias) = (numbers.take(rows * depth), numbers.take(features * depth), numbers.take(features));
-    compare(|level| {
-        let packed = PackedMatrix::pack(level, Format::Float32, &weight, features, depth);
-        let mut output = vec![0.0; rows * features];
-        linear(
-            &packed,
-            &bias,
-            Activation::Gelu,
-            &input,
-            0..features,
-            &mut LinearScratch::default(),
-            OutputColumns::all(&mut output, features),
-        );
-        output
-    })
-    .unwrap();
+    let mut numbers = Numbers(7);
+    let layer = Layer::random(&mut numbers, 13, 1100, 35);
+    compare(|level| layer.run(level, Format::Float32, Activation::Gelu)).unwrap();
 
     let shape = AttentionShape { heads: 2, head_dim: 25 };
     let qkv = numbers.take(600 * 3 * shape.hidden());
@@ -207,33 +179,15 @@ fn long_sums_do_not_depend_on_blocks() {
 /// A row's bits do not depend on the rows beside it, and a feature's not on the range asked for.
 #[test]
 fn rows_and_features_stand_alone() {
-    let mut numbers = super::Numbers(11);
-    let (rows, depth, features) = (29, 75, 100);
-    let (input, weight, bias) = (numbers.take(rows * depth), numbers.take(features * depth), numbers.take(features));
-    for level in Level::available() {
-        let packed = PackedMatrix::pack(level, Format::Float32, &weight, features, depth);
-        let mut together = vec![0.0; rows * features];
-        linear(
-            &packed,
-            &bias,
-            Activation::Gelu,
-            &input,
-            0..features,
-            &mut LinearScratch::default(),
-            OutputColumns::all(&mut together, features),
-        );
-        for (row, together) in input.chunks(depth).zip(together.chunks(features)) {
-            for start in (0..features).step_by(packed.panel_width()) {
-                let mut alone = vec![0.0; features - start];
-                linear(
-                    &packed,
-                    &bias,
-                    Activation::Gelu,
-                    row,
-                    start..features,
-                    &mut LinearScratch::default(),
-                    OutputColumns::all(&mut alone, features - start),
-                );
+    let mut numbers = Numbers(11);
+    let layer = Layer::random(&mut numbers, 29, 75, 100);
+    for level in every_level() {
+        let packed = layer.packed(level, Format::Float32);
+        let together = layer.run(level, Format::Float32, Activation::Gelu);
+        for (row, together) in layer.rows().zip(together.chunks(layer.features)) {
+            let row = layer.of_row(row);
+            for start in (0..layer.features).step_by(packed.panel_width()) {
+                let alone = row.run_range(&packed, Activation::Gelu, start..layer.features);
                 assert_eq!(alone, together[start..], "{level:?}");
             }
         }

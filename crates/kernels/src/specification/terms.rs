@@ -2,8 +2,8 @@
 
 use proptest::prelude::*;
 
-use super::Numbers;
 use super::same_bits::{compare, values};
+use super::{Numbers, every_level};
 use crate::math::ln_1p;
 use crate::simd::{Kernel, Simd};
 use crate::{DecoderInput, Format, Level, PackedMatrix, TermFormula, TermPooling, TextRows, term_weights};
@@ -16,12 +16,6 @@ const FORMULAS: [TermFormula; 4] = [
     TermFormula { pooling: TermPooling::Max, twice: true },
     TermFormula { pooling: TermPooling::Sum, twice: true },
 ];
-
-fn levels() -> Vec<Level> {
-    let mut levels = Level::available();
-    levels.push(Level::specification());
-    levels
-}
 
 /// The text of each row of texts of these lengths.
 fn text_of_row(lengths: &[usize]) -> Vec<u32> {
@@ -113,7 +107,7 @@ impl Kernel for Logarithm<'_> {
 fn logarithm_within_three_units_in_the_last_place() {
     let mut inputs: Vec<f32> = (0..160_000).map(|i| i as f32 / 10_000.0).collect();
     inputs.extend((0..3_820).map(|i| 10f32.powf(i as f32 / 50.0 - 38.0)));
-    for level in levels() {
+    for level in every_level() {
         for (x, found) in inputs.iter().zip(level.run(Logarithm(&inputs))) {
             let expected = f64::from(*x).ln_1p();
             let error = (f64::from(found) - expected).abs();
@@ -149,7 +143,7 @@ fn weights_against_float64() {
                     }
                 }
             }
-            for level in levels() {
+            for level in every_level() {
                 for (expected, found) in expected.iter().zip(case.weights(level, Format::Float32, formula)) {
                     // Logits of some 10 with float32 sums of 384 terms: 1e-5 of a weight is ample and tells formulas apart.
                     let error = (expected - f64::from(found)).abs();
@@ -166,7 +160,7 @@ fn texts_and_terms_stand_alone() {
     let mut numbers = Numbers(29);
     let (lengths, depth, terms) = ([5, 1, 26, 12, 9], 37, 100);
     let case = Case::random(&mut numbers, &lengths, depth, terms);
-    for level in Level::available() {
+    for level in every_level() {
         for (formula, format) in FORMULAS.into_iter().flat_map(|formula| FORMATS.map(|format| (formula, format))) {
             let together = case.weights(level, format, formula);
             let packed = PackedMatrix::pack_panels(level, format, &case.decoder, terms, depth);
@@ -189,7 +183,7 @@ fn texts_and_terms_stand_alone() {
 /// A logit that is not finite shows in its own text and term only, whatever comes after it.
 #[test]
 fn logits_that_are_not_finite_are_seen() {
-    for level in levels() {
+    for level in every_level() {
         for formula in FORMULAS {
             for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
                 let case = Case {

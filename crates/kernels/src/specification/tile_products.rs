@@ -2,9 +2,9 @@
 
 use proptest::prelude::*;
 
-use super::narrow_products::Layer;
+use super::layer::Layer;
 use super::{Numbers, tile_levels};
-use crate::{Activation, Format, Level, LinearScratch, OutputColumns, PackedMatrix, linear};
+use crate::{Activation, Format, Level, LinearScratch, OutputColumns, linear};
 
 fn layers() -> impl Strategy<Value = Layer> {
     let sizes = (1usize..70, 1usize..200, 1usize..100, any::<u64>());
@@ -14,11 +14,7 @@ fn layers() -> impl Strategy<Value = Layer> {
 /// The sum of `|a b|` of each output, and the bias: what rounding errors are relative to.
 fn sizes(layer: &Layer) -> Vec<f32> {
     let size = |row: &[f32], weights: &[f32]| row.iter().zip(weights).map(|(a, b)| (a * b).abs()).sum::<f32>();
-    let rows = layer.input.chunks(layer.depth);
-    rows.flat_map(|row| {
-        layer.weight.chunks(layer.depth).zip(&layer.bias).map(move |(weights, bias)| size(row, weights) + bias.abs())
-    })
-    .collect()
+    layer.rows().flat_map(|row| layer.neurons().map(move |(weights, bias)| size(row, weights) + bias.abs())).collect()
 }
 
 proptest! {
@@ -57,7 +53,7 @@ fn parts_of_a_product() {
     for level in tile_levels() {
         for format in [Format::Float32, Format::Bfloat16, Format::Int8] {
             let whole = layer.run(level, format, Activation::Identity);
-            let packed = PackedMatrix::pack(level, format, &layer.weight, layer.features, layer.depth);
+            let packed = layer.packed(level, format);
             let mut part = vec![7.0; 75 * 80];
             let columns = OutputColumns { values: &mut part, stride: 80, first: 3 };
             let scratch = &mut LinearScratch::default();
