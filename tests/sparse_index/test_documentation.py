@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import corten
 import corten.sparse_index
 from shared_files import REPOSITORY
 
@@ -32,3 +33,14 @@ def test_the_example_of_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert names["ids"].tolist() == [["b", None], ["c", "b"]]
     assert names["index"].ids().tolist() == ["b", "c", "d"]
     assert names["index"].stats()["mapped"] is True
+
+
+def test_the_best_of_several_parts() -> None:
+    """The README's way to search more documents than one index should hold finds what one index finds."""
+    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    (block,) = [block for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "for part in parts" in block]
+    names: dict[str, Any] = {}
+    exec(block, names)
+    documents = [{7: 1.0, 3: 0.5}, {3: 2.0, 9: 0.25}, {9: 1.0}, {3: 1.5}]
+    ids, scores = corten.SparseIndex.build(documents, ids=["a", "b", "c", "d"]).search({3: 1.0, 7: 1.0}, k=2)
+    assert names["best"] == [(-score, name) for name, score in zip(ids, scores, strict=True)]

@@ -41,6 +41,8 @@ pub(crate) struct Postings {
     pub(crate) bitmaps: Buffer<u64>,
     /// Where each term's parts lie, from `lists`. Not stored.
     pub(crate) starts: Vec<TermStart>,
+    /// The place of every term up to the highest, see [`find_places`]. Not stored.
+    pub(crate) places: Vec<u32>,
 }
 
 /// What is stored of a list besides its documents. Every bit pattern is valid.
@@ -106,6 +108,7 @@ impl Postings {
             next.bitmaps = next.bitmaps.checked_add((lists.len() - numbers).checked_mul(self.windows)?)?;
         }
         self.starts = starts;
+        self.places = find_places(self.terms.as_slice());
         let fits = next.counts == self.counts.as_slice().len()
             && next.documents == self.documents.as_slice().len()
             && next.bitmaps.checked_mul(WINDOW_WORDS)? == self.bitmaps.as_slice().len();
@@ -124,8 +127,28 @@ impl Postings {
             weights: self.weights.as_slice(),
             bitmaps: self.bitmaps.as_slice().as_chunks().0,
             starts: &self.starts,
+            places: &self.places,
         }
     }
+}
+
+/// Instead of a place: the term does not occur.
+const NO_PLACE: u32 = u32::MAX;
+
+/// A table of the places of terms where it is not much larger than the terms, else nothing. One look instead of fifteen that wait for each
+/// other: on cold caches these take a twentieth of a search.
+fn find_places(terms: &[u32]) -> Vec<u32> {
+    let length = terms.iter().max().map_or(0, |&highest| highest as usize + 1);
+    if length > terms.len().saturating_mul(8) {
+        return Vec::new();
+    }
+    let mut places = vec![NO_PLACE; length];
+    for (&term, place) in terms.iter().zip(0..) {
+        if let Some(entry) = places.get_mut(term as usize) {
+            *entry = place;
+        }
+    }
+    places
 }
 
 /// `end` and up to `more` entries of what follows in an array of `length`, if that goes so far.
@@ -146,12 +169,16 @@ pub(crate) struct PostingsView<'a> {
     weights: &'a [u8],
     bitmaps: &'a [[u64; WINDOW_WORDS]],
     starts: &'a [TermStart],
+    places: &'a [u32],
 }
 
 impl<'a> PostingsView<'a> {
     /// The place of a term among the terms that occur.
     pub(crate) fn find(&self, term: u32) -> Option<usize> {
-        self.terms.binary_search(&term).ok()
+        if self.places.is_empty() {
+            return self.terms.binary_search(&term).ok();
+        }
+        self.places.get(term as usize).filter(|place| **place != NO_PLACE).map(|place| *place as usize)
     }
 
     /// Asks for what [`PostingsView::lists`] will need: first for a term's place, then for its lists.

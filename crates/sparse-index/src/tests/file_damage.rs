@@ -140,13 +140,13 @@ fn a_changed_byte_without_verify_gives_wrong_scores_at_worst() {
     let (bytes, queries) = small();
     let mut changing = Changing::new(&bytes);
     let (mut opened, mut refused) = (0, 0);
-    for place in 0..bytes.len() {
+    for (place, &byte) in bytes.iter().enumerate() {
         let step = if place < 3000 { 7 } else { 173 };
         if place % step != 0 {
             continue;
         }
         for change in [0x01_u8, 0x80, 0xFF] {
-            changing.with(place, &[bytes[place] ^ change], (place % 2 == 0, false), |result| match result {
+            changing.with(place, &[byte ^ change], (place % 2 == 0, false), |result| match result {
                 Ok(index) => {
                     opened += 1;
                     use_it(&index, &queries);
