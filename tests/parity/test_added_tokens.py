@@ -6,6 +6,7 @@ The ids are those of sentence-transformers 6.2 with transformers 5.23 for the sa
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -181,3 +182,19 @@ def test_added_tokens_without_rows_are_refused(tmp_path: Path) -> None:
     del files.tokenizer_config["added_tokens_decoder"]
     write(folder, files, {})
     assert refused(folder) == "added_tokens.json: [A]: expected an integer of at least 0, found -1"
+
+
+@pytest.mark.parametrize("field", ["added_tokens_decoder", "extra_special_tokens", "added_tokens.json"])
+def test_very_many_tokens_take_no_longer_each(tmp_path: Path, field: str) -> None:
+    """A file of a megabyte is refused for its first token without a row, and not after minutes."""
+    names = [f"t{i}" for i in range(40_000)]
+    files, others = tiny_model(), {}
+    if field == "added_tokens.json":
+        others = {field: {name: FIRST + i for i, name in enumerate(names)}}
+    elif field == "added_tokens_decoder":
+        files.tokenizer_config[field] = {str(FIRST + i): {"content": name} for i, name in enumerate(names)}
+    else:
+        files.tokenizer_config[field] = names
+    start = time.monotonic()
+    assert f'vocabulary: "{names[-1]}": expected an id below' in refused(write(tmp_path, files, others))
+    assert time.monotonic() - start < 5

@@ -2,7 +2,7 @@
 //!
 //! Source: `TokenizersBackend.__init__` of transformers 5.23 (`tokenization_utils_tokenizers.py`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use model_files::{AddedToken, AddedTokens};
 use tokenizers::Tokenizer;
@@ -21,13 +21,17 @@ pub(crate) fn add(
     if !files.is_complete {
         listed.extend(own.into_iter().map(|(id, token)| (u64::from(id), token)));
     }
-    tokenizer.add_tokens(listed.into_values())?;
+    let own = tokenizer.get_added_vocabulary().get_vocab().keys().cloned();
+    let mut known: BTreeSet<String> = own.chain(listed.values().map(|token| token.content.clone())).collect();
+    let mut tokens: Vec<tokenizers::AddedToken> = listed.into_values().collect();
     let named = files.named.iter().filter(|token| tokenizer.token_to_id(&token.content).is_some());
-    for token in named.cloned().chain(files.extra.iter().cloned()).collect::<Vec<_>>() {
-        if !tokenizer.get_added_vocabulary().get_vocab().contains_key(&token.content) {
-            tokenizer.add_tokens([of_library(&token)])?;
+    for token in named.chain(&files.extra) {
+        if known.insert(token.content.clone()) {
+            tokens.push(of_library(token));
         }
     }
+    // All at once: each call builds its tables again.
+    tokenizer.add_tokens(tokens)?;
     Ok(())
 }
 

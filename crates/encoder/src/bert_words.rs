@@ -21,6 +21,9 @@ const OTHER: u8 = 8;
 /// The first byte of a token that is found as it is written, such as `[MASK]`.
 const ADDED: u8 = 16;
 
+/// The most tokens that are looked for one by one; the library finds more of them at once.
+const MOST_ADDED: usize = 256;
+
 /// The tables for one tokenizer.
 #[derive(Debug)]
 pub(crate) struct BertWords {
@@ -79,6 +82,9 @@ impl BertWords {
                 words.classes[usize::from(byte)] |= ADDED;
             }
             words.added.push(token.content.clone());
+        }
+        if words.added.len() > MOST_ADDED {
+            return None;
         }
         Some(words)
     }

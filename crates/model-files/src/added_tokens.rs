@@ -2,7 +2,7 @@
 //!
 //! Source: `tokenization_utils_base.py` and `tokenization_utils_tokenizers.py` of the reference's transformers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::error::ModelFileError;
@@ -110,7 +110,7 @@ pub(crate) fn read(
         let fields = if map.get(name).is_some() { &map } else { config };
         let token = match fields.raw(name) {
             None => default.filter(|_| is_bert).map(AddedToken::special),
-            Some(_) => token(fields, name)?,
+            Some(value) => token(fields, name, value)?,
         };
         let Some(token) = token else { continue };
         match name {
@@ -130,31 +130,37 @@ pub(crate) fn read(
     }
 
     if let Some(decoder) = decoder {
-        for (id, _) in decoder.entries() {
+        // By entry, never by name: there may be very many.
+        for (id, token) in decoder.entries() {
             let number = id.parse().map_err(|_| decoder.wrong(id, "a token under its id"))?;
-            let token = decoder.object(id)?.ok_or_else(|| decoder.wrong(id, "an object with content"))?;
+            let token = Fields::of_value(decoder.file, &decoder.name(id), token)?;
             added.listed.insert(number, AddedToken::from_fields(&token, false)?);
         }
         return Ok((special, added));
     }
     let (file, json) = old_file("added_tokens.json")?;
     let ids = Fields::of_file(&file, &json)?;
-    for (content, _) in ids.entries() {
-        let id = ids.required_integer(content, 0..=usize::MAX)? as u64;
-        let is_special = added.named.iter().chain(&added.extra).any(|token| token.content == *content);
-        let token = AddedToken { normalized: !is_special, ..AddedToken::special(content) };
-        added.listed.insert(id, token);
+    let special_texts: BTreeSet<&str> =
+        added.named.iter().chain(&added.extra).map(|token| token.content.as_str()).collect();
+    for (content, id) in ids.entries() {
+        let number = if let Json::Number(number) = id { number.as_u64() } else { None };
+        let number = number.ok_or_else(|| ids.wrong(content, "an integer of at least 0"))?;
+        let normalized = !special_texts.contains(content.as_str());
+        added.listed.insert(number, AddedToken { normalized, ..AddedToken::special(content) });
     }
     Ok((special, added))
 }
 
 /// A special token, written as a text or as an object; `None` for `null`.
-fn token(fields: &Fields<'_>, field: &str) -> Result<Option<AddedToken>, ModelFileError> {
-    match fields.get(field) {
-        None => Ok(None),
-        Some(Json::String(text)) => Ok(Some(AddedToken::special(text))),
-        Some(Json::Object(_)) => fields.object(field)?.map(|token| AddedToken::from_fields(&token, true)).transpose(),
-        Some(_) => Err(fields.wrong(field, "a string or an object with content")),
+fn token(fields: &Fields<'_>, name: &str, value: &Json) -> Result<Option<AddedToken>, ModelFileError> {
+    match value {
+        Json::Null => Ok(None),
+        Json::String(text) => Ok(Some(AddedToken::special(text))),
+        Json::Object(_) => {
+            let token = Fields::of_value(fields.file, &fields.name(name), value)?;
+            Ok(Some(AddedToken::from_fields(&token, true)?))
+        }
+        _ => Err(fields.wrong(name, "a string or an object with content")),
     }
 }
 
@@ -171,7 +177,8 @@ fn tokens(fields: &Fields<'_>, field: &str) -> Result<Vec<AddedToken>, ModelFile
         }
         Some(Json::Object(_)) => {
             let Some(named) = fields.object(field)? else { return Ok(Vec::new()) };
-            named.entries().iter().filter_map(|(name, _)| token(&named, name).transpose()).collect()
+            let read = |(name, value): &(String, Json)| token(&named, name, value).transpose();
+            named.entries().iter().filter_map(read).collect()
         }
         _ => Err(fields.wrong(field, "a list of tokens")),
     }

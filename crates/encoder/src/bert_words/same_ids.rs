@@ -197,6 +197,11 @@ fn other_definitions_have_no_fast_way() {
     assert!(refused(&definition(&json!(null), 100, &[])), "no normaliser");
     assert!(refused(&definition(&bert(true, &json!(null)), 200, &[])), "words longer than the table's");
     assert!(refused(&definition(&bert(true, &json!(null)), 100, &[("new york", false)])), "a token with a blank");
+    let names: Vec<String> = (0..257).map(|i| format!("t{i}")).collect();
+    let mut many: Vec<(&str, bool)> = names.iter().map(|name| (name.as_str(), false)).collect();
+    assert!(refused(&definition(&bert(true, &json!(null)), 100, &many)), "very many tokens");
+    many.pop();
+    assert!(!refused(&definition(&bert(true, &json!(null)), 100, &many)), "as many as are looked for");
     let after = json!({"type": "Sequence", "normalizers": [bert(true, &json!(null)), {"type": "Lowercase"}]});
     assert!(refused(&definition(&after, 100, &[])), "a step after BERT's");
 }
