@@ -18,6 +18,7 @@ from parity.test_minilm import cosines
 TEXTS = 40
 # Each processor has the first few of one of these lists.
 ORDERS = [("scalar", "avx2", "avx512", "avx512_vnni", "avx512_bf16", "amx"), ("scalar", "neon")]
+LEVELS = sorted({level for order in ORDERS for level in order})
 
 ENCODE = """
 import json, sys
@@ -49,7 +50,7 @@ def encode_at(level: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("level", sorted({level for order in ORDERS for level in order}))
+@pytest.mark.parametrize("level", LEVELS)
 def test_level(minilm_folder: Path, minilm_reference: np.ndarray, tmp_path: Path, level: str) -> None:
     if level not in levels_up_to(corten.cpu_info()["detected"]):
         pytest.skip(f"NOT RUN: this processor has no {level}")

@@ -13,7 +13,7 @@ import pytest
 from safetensors.numpy import load_file
 
 import corten
-from parity.test_cpu_levels import LEVELS
+from parity.test_cpu_levels import LEVELS, levels_up_to
 from shared_files import SHARED
 
 STATIC = SHARED / "models" / "static-minilm-256"
@@ -73,7 +73,7 @@ def test_the_root_layout_gives_the_same_bits(tmp_path: Path, texts: list[str]) -
 @pytest.mark.parametrize("level", LEVELS)
 def test_level(tmp_path: Path, golden: dict[str, np.ndarray], level: str) -> None:
     detected = corten.cpu_info()["detected"]
-    if level not in LEVELS[: LEVELS.index(detected) + 1]:
+    if level not in levels_up_to(detected):
         pytest.skip(f"NOT RUN: this processor has no {level}")
     arguments = [str(STATIC), str(STATIC / "golden" / "texts.json"), str(tmp_path / "vectors.npy")]
     environment = {**os.environ, "CORTEN_CPU_LEVEL": level}

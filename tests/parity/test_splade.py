@@ -19,7 +19,7 @@ from safetensors.numpy import load_file
 import corten
 from corten import SparseEmbeddings
 from parity import golden as g
-from parity.test_cpu_levels import LEVELS
+from parity.test_cpu_levels import LEVELS, levels_up_to
 from parity.test_fixtures import IDS_CALL
 from shared_files import FIXTURES, SPLADE_MINILM, needs_fixtures, needs_splade_minilm
 
@@ -192,7 +192,7 @@ print(corten.cpu_info()["level"])
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("level", LEVELS)
 def test_trained_model_at_every_level(tmp_path: Path, level: str) -> None:
-    if level not in LEVELS[: LEVELS.index(corten.cpu_info()["detected"]) + 1]:
+    if level not in levels_up_to(corten.cpu_info()["detected"]):
         pytest.skip(f"NOT RUN: this processor has no {level}")
     order = np.argsort([len(text) for text in trained_texts()])[:16]  # the scalar level takes its time
     done = subprocess.run(

@@ -13,7 +13,7 @@ import pytest
 import scipy.sparse as sp
 
 import corten
-from parity.test_cpu_levels import LEVELS
+from parity.test_cpu_levels import LEVELS, levels_up_to
 from shared_files import REPOSITORY, SHARED
 from sparse_reference import check_hits, check_queries, random_rows
 
@@ -149,7 +149,7 @@ print(corten.cpu_info()["level"])
 
 @pytest.mark.parametrize("level", LEVELS)
 def test_level(level: str) -> None:
-    if level not in LEVELS[: LEVELS.index(corten.cpu_info()["detected"]) + 1]:
+    if level not in levels_up_to(corten.cpu_info()["detected"]):
         pytest.skip(f"NOT RUN: this processor has no {level}")
     done = subprocess.run(
         [sys.executable, "-c", AT_LEVEL, str(REPOSITORY / "tests")],
