@@ -18,7 +18,7 @@ pub enum ModelError {
     Cancelled,
     /// A device that is not there or cannot be used.
     #[error("{0}")]
-    Device(#[from] DeviceError),
+    Device(DeviceError),
     /// The memory of a device did not suffice; the model can still be used. The text says for what.
     #[error("not enough memory {0}")]
     OutOfMemory(String),
@@ -29,9 +29,20 @@ pub enum ModelError {
 
 impl From<candle_core::Error> for ModelError {
     fn from(error: candle_core::Error) -> Self {
-        match ops::out_of_memory(&error) {
-            Some(words) => Self::OutOfMemory(words),
-            None => Self::Tensor(error),
+        match (ops::out_of_memory(&error), error) {
+            (Some(words), _) => Self::OutOfMemory(words),
+            // With the variable RUST_BACKTRACE, whose lines are not for a message.
+            (None, candle_core::Error::WithBacktrace { inner, .. }) => Self::from(*inner),
+            (None, error) => Self::Tensor(error),
+        }
+    }
+}
+
+impl From<DeviceError> for ModelError {
+    fn from(error: DeviceError) -> Self {
+        match error {
+            DeviceError::OutOfMemory(words) => Self::OutOfMemory(words),
+            DeviceError::Unusable(_) => Self::Device(error),
         }
     }
 }

@@ -43,14 +43,13 @@ impl Cuda {
     /// # Errors
     /// As for [`crate::Processor::cuda`].
     pub(crate) fn open(number: usize) -> std::result::Result<Self, DeviceError> {
-        let device_error = |error: cuda_kernels::Error| DeviceError::new(error.to_string());
+        let device_error = |error| refused(number, &wrap(error));
         let count = Gpu::count().map_err(device_error)?;
         if number >= count {
             let expected = if count == 1 { "\"cuda:0\"".to_owned() } else { format!("one of {count} CUDA devices") };
             return Err(DeviceError::new(format!("expected {expected}, found \"cuda:{number}\"")));
         }
-        let device =
-            CudaDevice::new_with_stream(number).map_err(|error| DeviceError::new(format!("cuda:{number}: {error}")))?;
+        let device = CudaDevice::new_with_stream(number).map_err(|error| refused(number, &error))?;
         let gpu = Gpu::new(device.cuda_stream()).map_err(device_error)?;
         Ok(Self { gpu, device })
     }
@@ -175,6 +174,18 @@ pub(crate) fn made_for_device<R>(kept: Option<&Arc<R>>) -> Result<&R> {
 /// An error of a kernel as Candle's.
 fn wrap(error: cuda_kernels::Error) -> Error {
     Error::Cuda(Box::new(error))
+}
+
+/// Why the device of this number cannot be opened.
+fn refused(number: usize, error: &Error) -> DeviceError {
+    match error {
+        // With the variable RUST_BACKTRACE, whose lines are not for a message.
+        Error::WithBacktrace { inner, .. } => refused(number, inner),
+        _ => match out_of_memory(error) {
+            Some(words) => DeviceError::OutOfMemory(words),
+            None => DeviceError::new(format!("cuda:{number}: {error}")),
+        },
+    }
 }
 
 /// What was asked for, if an error of an operation says that the memory of a device did not suffice.

@@ -20,16 +20,22 @@ pub struct Processor {
     cuda: Option<Arc<Cuda>>,
 }
 
-/// A device that is not there or cannot be used; the text says what was found.
+/// Why a device cannot be had.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct DeviceError(String);
+pub enum DeviceError {
+    /// It is not there or cannot be used; the text says what was found.
+    #[error("{0}")]
+    Unusable(String),
+    /// Its memory does not suffice even to begin; the text says for what.
+    #[error("not enough memory {0}")]
+    OutOfMemory(String),
+}
 
 impl DeviceError {
     /// What was found.
     #[must_use]
     pub fn new(found: String) -> Self {
-        Self(found)
+        Self::Unusable(found)
     }
 }
 
