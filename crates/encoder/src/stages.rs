@@ -124,10 +124,11 @@ impl Tokens {
                 .map_err(|_| EncodeError::Internal("a batch of more than 2^32 tokens".to_owned()))?;
             cumulative_lengths.push(end);
         }
-        let batch = RaggedBatch::new(ids, cumulative_lengths)
+        let ragged = RaggedBatch::new(ids, cumulative_lengths)
             .map_err(|error| EncodeError::Internal(format!("a malformed batch: {error}")))?;
-        let others = self.plan.batches() >= rayon::current_num_threads();
-        Ok(if others { batch.beside_others() } else { batch })
+        // The last batches are split, so that no thread waits for the last text.
+        let others = batch.saturating_add(rayon::current_num_threads()) < self.plan.batches();
+        Ok(if others { ragged.beside_others() } else { ragged })
     }
 }
 
