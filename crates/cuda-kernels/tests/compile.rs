@@ -43,18 +43,9 @@ fn skipped(why: &str) {
 
 /// Every kernel in every type of numbers, at the sizes of real models and at odd ones.
 fn programs() -> Vec<Program> {
-    let activations = [
-        Activation::Identity,
-        Activation::Gelu,
-        Activation::GeluTanh,
-        Activation::Relu,
-        Activation::Silu,
-        Activation::Sigmoid,
-        Activation::Tanh,
-    ];
     let mut programs = vec![normalize_program()];
     for number in NUMBERS {
-        programs.extend(activations.map(|activation| activation_program(number, activation)));
+        programs.extend(Activation::ALL.map(|activation| activation_program(number, activation)));
         for columns in [50, 384, 768] {
             programs.push(layer_norm_program(number, columns).unwrap());
             programs.push(embedding_program(number, columns).unwrap());

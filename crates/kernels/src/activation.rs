@@ -24,6 +24,12 @@ pub enum Activation {
     Tanh,
 }
 
+impl Activation {
+    /// Every activation.
+    pub const ALL: [Self; 7] =
+        [Self::Identity, Self::Gelu, Self::GeluTanh, Self::Relu, Self::Silu, Self::Sigmoid, Self::Tanh];
+}
+
 /// Applies `activation` to every value in place.
 pub fn activate(level: Level, activation: Activation, values: &mut [f32]) {
     level.run(Activate { activation, values });

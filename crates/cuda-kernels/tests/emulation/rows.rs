@@ -85,16 +85,7 @@ fn bias_and_activation() {
 
 fn bias_and_activation_of<T: Rounded>(machine: &Emulation) {
     let numbers = &mut Numbers(3);
-    let activations = [
-        Activation::Identity,
-        Activation::Gelu,
-        Activation::GeluTanh,
-        Activation::Relu,
-        Activation::Silu,
-        Activation::Sigmoid,
-        Activation::Tanh,
-    ];
-    for activation in activations {
+    for activation in Activation::ALL {
         for columns in [3, 300] {
             let (bias, mut biases) = numbers.upload::<f32>(machine, columns);
             let (mut rows, inputs) = numbers.upload::<T>(machine, 7 * columns);

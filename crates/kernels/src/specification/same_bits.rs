@@ -9,16 +9,6 @@ use crate::{
     add_layer_norm, attention, embedding_bag_mean, embedding_sum, l2_normalize, layer_norm,
 };
 
-const ACTIVATIONS: [Activation; 7] = [
-    Activation::Identity,
-    Activation::Gelu,
-    Activation::GeluTanh,
-    Activation::Relu,
-    Activation::Silu,
-    Activation::Sigmoid,
-    Activation::Tanh,
-];
-
 /// Any float32 now and then, else one of ordinary size, so that most results are finite.
 fn value() -> impl Strategy<Value = f32> {
     prop_oneof![
@@ -69,14 +59,14 @@ proptest! {
         compare(|level| {
             let mut values = input.clone();
             let start = offset.min(values.len());
-            activate(level, ACTIVATIONS[choice], &mut values[start..]);
+            activate(level, Activation::ALL[choice], &mut values[start..]);
             values
         })?;
     }
 
     #[test]
     fn linear_layers(layer in layers(), choice in 0usize..7) {
-        compare(|level| layer.run(level, Format::Float32, ACTIVATIONS[choice]))?;
+        compare(|level| layer.run(level, Format::Float32, Activation::ALL[choice]))?;
     }
 
     #[test]
