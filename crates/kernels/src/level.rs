@@ -169,6 +169,15 @@ impl Level {
         }
     }
 
+    /// Whether products of bytes are instructions of this level, at least four to a float32 one.
+    pub(crate) fn has_byte_products(self) -> bool {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512Vnni | Kind::Avx512Bf16 | Kind::Amx => true,
+            _ => false,
+        }
+    }
+
     /// Whether products are those of matrix tiles.
     pub(crate) fn has_tiles(self) -> bool {
         match self.0 {

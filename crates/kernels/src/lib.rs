@@ -61,4 +61,4 @@ pub use sparse_row::{
     PackedRow, PackedWeights, QueryTable, RowScratch, SHORT_WEIGHT_FRACTION, row_dot, short_weight, unpack_terms,
 };
 pub use sparse_window::{Addition, STRIP, WINDOW, WINDOW_WORDS, WindowScores};
-pub use term_weights::{DecoderInput, TermFormula, TermPooling, TextRows, term_weights};
+pub use term_weights::{DecoderInput, TermDecoder, TermFormula, TermPooling, TextRows, term_weights};

@@ -3,19 +3,20 @@
 mod float_sums;
 mod integer_sums;
 mod rounded_rows;
+mod row_errors;
 mod tile_blocks;
 
 use std::ops::Range;
 
 use crate::activation::Activation;
 use crate::lane::Lane;
-use crate::level::Level;
 use crate::packed_matrix::{FLOAT32_PARTS, PackedMatrix, Panels, TilePanels};
 use crate::simd::TILE;
 use float_sums::{Bfloat16Linear, Float32Linear, FloatSums};
 use integer_sums::IntegerSums;
 pub(crate) use rounded_rows::RoundRows;
 use rounded_rows::{QuantizeRows, tile_order};
+pub(crate) use row_errors::{KNOWN_SCALES, RowErrors};
 use tile_blocks::TileBlocks;
 
 /// Working memory of [`linear`], kept between calls: the rounded input.
@@ -28,24 +29,36 @@ pub struct LinearScratch {
 }
 
 impl LinearScratch {
-    /// Brings rows of `columns` values into the order and the numbers that the tiles of `panels` multiply.
-    fn prepare(&mut self, level: Level, panels: &TilePanels, rows: &[f32], columns: usize) {
+    /// Brings `rows` into the order and the numbers that `weight` multiplies, unless those are float32 as they are.
+    pub(crate) fn prepare(&mut self, weight: &PackedMatrix, rows: &[f32]) {
         let Self { groups, ranges, lines } = self;
-        let tiles = panels.depth(columns);
-        let depth = tiles * TILE;
+        let (level, columns) = (weight.level, weight.input_features());
         ranges.clear();
-        match panels {
-            TilePanels::Float32(_) => {
-                for (part, lines) in lines.iter_mut().enumerate() {
-                    level.run_dots(RoundRows { rows, columns, depth, groups, part });
-                    tile_order(groups, tiles, lines);
-                }
-                return;
+        match &weight.panels {
+            Panels::Float32(_) => {}
+            Panels::Bfloat16(_) => {
+                level.run_dots(RoundRows { rows, columns, depth: columns.div_ceil(2), groups, part: 0 });
             }
-            TilePanels::Bfloat16(_) => level.run_dots(RoundRows { rows, columns, depth, groups, part: 0 }),
-            TilePanels::Int8(_) => level.run_dots(QuantizeRows { rows, columns, depth, groups, ranges }),
+            Panels::Int8(_) => {
+                level.run_dots(QuantizeRows { rows, columns, depth: columns.div_ceil(4), groups, ranges });
+            }
+            Panels::Tiles(panels) => {
+                let tiles = panels.depth(columns);
+                let depth = tiles * TILE;
+                match panels {
+                    TilePanels::Float32(_) => {
+                        for (part, lines) in lines.iter_mut().enumerate() {
+                            level.run_dots(RoundRows { rows, columns, depth, groups, part });
+                            tile_order(groups, tiles, lines);
+                        }
+                        return;
+                    }
+                    TilePanels::Bfloat16(_) => level.run_dots(RoundRows { rows, columns, depth, groups, part: 0 }),
+                    TilePanels::Int8(_) => level.run_dots(QuantizeRows { rows, columns, depth, groups, ranges }),
+                }
+                tile_order(groups, tiles, &mut lines[0]);
+            }
         }
-        tile_order(groups, tiles, &mut lines[0]);
     }
 }
 
@@ -90,6 +103,20 @@ pub fn linear(
     scratch: &mut LinearScratch,
     output: OutputColumns<'_>,
 ) {
+    scratch.prepare(weight, input);
+    linear_of_prepared(weight, bias, activation, input, features, scratch, output);
+}
+
+/// [`linear`] where `prepared` holds `input` already, as [`LinearScratch::prepare`] leaves it for `weight`.
+pub(crate) fn linear_of_prepared(
+    weight: &PackedMatrix,
+    bias: &[f32],
+    activation: Activation,
+    input: &[f32],
+    features: Range<usize>,
+    prepared: &LinearScratch,
+    output: OutputColumns<'_>,
+) {
     let depth = weight.input_features();
     assert!(features.start.is_multiple_of(weight.panel_width()), "features from the start of a panel");
     assert!(features.start <= features.end && features.end <= weight.output_features(), "features of the weight");
@@ -101,35 +128,22 @@ pub fn linear(
     assert_eq!(output.values.len() % output.stride, 0, "whole output rows");
     assert_eq!(input.len(), output.values.len() / output.stride * depth, "one input row an output row");
     let level = weight.level;
+    let LinearScratch { groups, ranges, lines } = prepared;
     match &weight.panels {
         Panels::Float32(panels) => {
             level.run(Float32Linear(FloatSums { panels, depth, bias, activation, input, features, output }));
         }
         Panels::Bfloat16(panels) => {
-            let (groups, columns, depth) = (&mut scratch.groups, depth, depth.div_ceil(2));
-            level.run_dots(RoundRows { rows: input, columns, depth, groups, part: 0 });
-            let input = groups;
+            let (input, depth) = (groups, depth.div_ceil(2));
             level.run_dots(Bfloat16Linear(FloatSums { panels, depth, bias, activation, input, features, output }));
         }
         Panels::Int8(panels) => {
-            let LinearScratch { groups, ranges, .. } = scratch;
-            let (columns, depth) = (depth, depth.div_ceil(4));
-            level.run_dots(QuantizeRows { rows: input, columns, depth, groups, ranges });
-            let input = groups;
+            let (input, depth) = (groups, depth.div_ceil(4));
             level.run_dots(IntegerSums { panels, depth, bias, activation, input, ranges, features, output });
         }
         Panels::Tiles(panels) => {
-            scratch.prepare(level, panels, input, depth);
-            level.run_tiles(TileBlocks {
-                panels,
-                depth: panels.depth(depth),
-                bias,
-                activation,
-                input: &scratch.lines,
-                ranges: &scratch.ranges,
-                features,
-                output,
-            });
+            let depth = panels.depth(depth);
+            level.run_tiles(TileBlocks { panels, depth, bias, activation, input: lines, ranges, features, output });
         }
     }
 }

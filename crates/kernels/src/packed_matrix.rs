@@ -195,16 +195,14 @@ impl Shape {
     }
 
     /// Each output feature's largest weight becomes 127.
-    #[expect(clippy::cast_possible_truncation, reason = "rounded to -127..=127")]
     fn pack_int8(self, weight: &[f32]) -> BytePanels {
         // Sums stay below 2^31 in size: depth * 255 * 127.
         assert!(self.input_features <= 1 << 16, "at most 65,536 input features");
         let padded = self.output_features.div_ceil(self.panel_vectors * LANES) * self.panel_vectors;
         let mut scales = vec![Lane::ZERO; padded];
         let mut sums = vec![Lane::ZERO_WORDS; padded];
-        let quantized = |value: f32, scale: f32| if scale > 0.0 { (value / scale).round() as i8 } else { 0 };
         for (output, row) in weight.chunks_exact(self.input_features.max(1)).enumerate() {
-            let scale = row.iter().fold(0.0_f32, |largest, value| largest.max(value.abs())) / 127.0;
+            let scale = byte_scale(row);
             let sum: i32 = row.iter().map(|value| i32::from(quantized(*value, scale))).sum();
             scales[output / LANES].0[output % LANES] = scale;
             sums[output / LANES].0[output % LANES] = sum.cast_unsigned();
@@ -215,6 +213,17 @@ impl Shape {
         });
         BytePanels { lines, scales, sums }
     }
+}
+
+/// What one unit of these weights is worth in bytes.
+pub(crate) fn byte_scale(weights: &[f32]) -> f32 {
+    weights.iter().fold(0.0_f32, |largest, value| largest.max(value.abs())) / 127.0
+}
+
+/// A weight in units of `scale`.
+#[expect(clippy::cast_possible_truncation, reason = "rounded to -127..=127")]
+pub(crate) fn quantized(weight: f32, scale: f32) -> i8 {
+    if scale > 0.0 { (weight / scale).round() as i8 } else { 0 }
 }
 
 struct PanelVectors;

@@ -67,6 +67,15 @@ pub(crate) trait Simd: Copy {
     fn select_less(self, a: Self::Vector, b: Self::Vector, then: Self::Vector, otherwise: Self::Vector)
     -> Self::Vector;
 
+    /// Whether `a < b` in every lane; not so where either is NaN.
+    #[inline(always)]
+    fn all_less(self, a: Self::Vector, b: Self::Vector) -> bool {
+        let (mut left, mut right) = ([0.0; LANES], [0.0; LANES]);
+        self.store(a, &mut left);
+        self.store(b, &mut right);
+        left.iter().zip(right).all(|(a, b)| *a < b)
+    }
+
     /// Adds `value`, wrapping, to the entries of `block` whose bit in `mask` is set.
     #[inline(always)]
     fn add_where(self, block: &mut [u16; 64], mask: u64, value: u16) {

@@ -1,24 +1,29 @@
-//! From the token vectors of texts to one weight for each term of a vocabulary, without ever storing a logit.
+//! From the token vectors of texts to one weight for each term of a vocabulary, without ever storing all logits.
 //!
 //! The decoder of a masked language model gives every token a logit for every term: `[tokens, terms]`, which for a batch of
 //! abstracts is a gigabyte. SPLADE (arXiv:2107.05720, arXiv:2109.10086) then keeps one number a text and term. Here that
 //! number is brought up to date while the logits are still in the registers of the product.
 //!
+//! Where the number is the largest logit, most logits need not be known: see [`screen`].
+//!
 //! Reference: `SpladePooling` of sentence-transformers (`sparse_encoder/modules/splade_pooling.py`).
+
+mod decoder;
+mod pooled_logits;
+mod screen;
 
 use std::ops::Range;
 
-use crate::lane::{LANES, Lane};
-use crate::linear::RoundRows;
-use crate::math::ln_1p;
-use crate::packed_matrix::{PackedMatrix, Panels, panel_slice};
-use crate::product::{Bfloat16, Float32, Product};
-use crate::simd::{DotKernel, Dots, Kernel, Simd};
-use crate::tile::{Rows, load_row, multiply, store_row, with_tile};
+pub use decoder::{DecoderInput, TermDecoder};
 
-/// Bytes of token vectors over which one panel of the decoder passes before the next one does. They stay in the second-level
-/// cache with the panel, and are enough that reading the decoder, which fits in no cache, takes no time of its own.
-const BLOCK_BYTES: usize = 384 * 1024;
+use crate::lane::LANES;
+use crate::math::ln_1p;
+use crate::packed_matrix::Panels;
+use crate::simd::{Kernel, Simd};
+use crate::tile::Rows;
+use decoder::Groups;
+use pooled_logits::{Bfloat16Logits, Float32Logits, Place, PooledLogits};
+use screen::Estimates;
 
 /// How the logits of a text's tokens become one weight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,33 +43,6 @@ pub enum TermPooling {
     Sum,
 }
 
-/// Token vectors in the numbers that a decoder multiplies: see [`DecoderInput::new`].
-#[derive(Debug)]
-pub struct DecoderInput<'a>(Groups<'a>);
-
-#[derive(Debug)]
-enum Groups<'a> {
-    Float32(&'a [f32]),
-    Bfloat16(Vec<u32>),
-}
-
-impl<'a> DecoderInput<'a> {
-    /// Rounds `hidden`, `[tokens, input_features]`, as `decoder` needs it.
-    #[must_use]
-    pub fn new(decoder: &PackedMatrix, hidden: &'a [f32]) -> Self {
-        let columns = decoder.input_features();
-        match &decoder.panels {
-            Panels::Float32(_) => Self(Groups::Float32(hidden)),
-            Panels::Bfloat16(_) => {
-                let (mut groups, depth) = (Vec::new(), columns.div_ceil(2));
-                decoder.level.run_dots(RoundRows { rows: hidden, columns, depth, groups: &mut groups, part: 0 });
-                Self(Groups::Bfloat16(groups))
-            }
-            Panels::Int8(_) | Panels::Tiles(_) => unreachable!("a decoder is packed in panels of floats"),
-        }
-    }
-}
-
 /// Token vectors of several texts, one text after another.
 #[derive(Clone, Copy, Debug)]
 pub struct TextRows<'a> {
@@ -77,125 +55,112 @@ pub struct TextRows<'a> {
 /// The weights of the terms in `terms` for each text: `output` is `[texts, terms.len()]`, row-major. All weights are zero
 /// or more; NaN where a logit was not finite.
 ///
-/// `decoder` is `[terms, input_features]`, packed by [`PackedMatrix::pack_panels`] in float32 or bfloat16, and `bias` has one value
-/// a term. A logit is one chain of multiply-adds from the bias, as in [`linear`](crate::linear); so a text's weights depend
-/// neither on the texts beside it nor on `terms`.
-pub fn term_weights(
-    decoder: &PackedMatrix,
-    bias: &[f32],
-    formula: TermFormula,
-    tokens: TextRows<'_>,
-    terms: Range<usize>,
-    output: &mut [f32],
-) {
+/// A logit is one chain of multiply-adds from the bias, as in [`linear`](crate::linear()); so a text's weights depend
+/// neither on the texts beside it nor on `terms`. The screen only leaves out logits that are not the largest.
+pub fn term_weights(decoder: &TermDecoder, tokens: TextRows<'_>, terms: Range<usize>, output: &mut [f32]) {
     let width = terms.len();
     assert!(terms.start.is_multiple_of(decoder.panel_width()), "terms from the start of a panel");
-    assert!(terms.start <= terms.end && terms.end <= decoder.output_features(), "terms of the decoder");
-    assert_eq!(bias.len(), decoder.output_features(), "one bias a term");
+    assert!(terms.start <= terms.end && terms.end <= decoder.terms(), "terms of the decoder");
     if output.is_empty() {
         return;
     }
     assert!(output.len().is_multiple_of(width), "output rows of the terms' number");
     let texts = output.len() / width;
-    assert!(tokens.text_of_row.iter().all(|text| (*text as usize) < texts), "one output row a text");
+    let TextRows { hidden, text_of_row } = tokens;
+    assert!(text_of_row.iter().all(|text| (*text as usize) < texts), "one output row a text");
+    let rows = text_of_row.len();
+    assert_eq!(hidden.rows.len(), rows * decoder.input_features(), "one row a token");
     output.fill(0.0);
-    let text_of_row = tokens.text_of_row;
-    match (&decoder.panels, &tokens.hidden.0) {
-        (Panels::Float32(panels), Groups::Float32(hidden)) => {
-            let depth = decoder.input_features();
-            assert_eq!(hidden.len(), text_of_row.len() * depth, "one row a token");
-            let hidden = Rows { data: hidden, stride: depth };
-            decoder.level.run(Float32Terms(TermWeights { panels, bias, formula, hidden, text_of_row, terms, output }));
+    let mut place = Place { texts: text_of_row, first_term: terms.start, stride: width, output };
+    if decoder.screen.is_some() {
+        for block in 0..hidden.screened.len() {
+            decoder.pool_screened(hidden, block, &terms, &mut place);
         }
-        (Panels::Bfloat16(panels), Groups::Bfloat16(groups)) => {
-            let depth = decoder.input_features().div_ceil(2);
-            assert_eq!(groups.len(), text_of_row.len() * depth, "one row a token");
-            let hidden = Rows { data: groups.as_slice(), stride: depth };
-            decoder.level.run_dots(Bfloat16Terms(TermWeights {
-                panels,
-                bias,
-                formula,
-                hidden,
-                text_of_row,
-                terms,
-                output,
-            }));
-        }
-        _ => unreachable!("an input made for this decoder"),
+    } else {
+        decoder.pool_logits(hidden, 0..rows, terms, None, &mut place);
+    }
+    if decoder.formula.pooling == TermPooling::Max {
+        decoder.weight.level.run(Logarithms { twice: decoder.formula.twice, values: output });
     }
 }
 
-/// The weights of a decoder of groups `G`.
-struct TermWeights<'a, G> {
-    panels: &'a [Lane<G>],
-    bias: &'a [f32],
-    formula: TermFormula,
-    hidden: Rows<'a, G>,
-    text_of_row: &'a [u32],
-    terms: Range<usize>,
-    output: &'a mut [f32],
+impl TermDecoder {
+    /// Takes the logits of `terms` that the screen leaves of a block of rows into their texts' values. Returns how many rows
+    /// were multiplied, over all panels.
+    fn pool_screened(
+        &self,
+        hidden: &DecoderInput<'_>,
+        block: usize,
+        terms: &Range<usize>,
+        place: &mut Place<'_>,
+    ) -> usize {
+        let (Some(screen), Some(screened)) = (&self.screen, hidden.screened.get(block)) else { return 0 };
+        let rows = block * screen::ROWS..place.texts.len().min((block + 1) * screen::ROWS);
+        let texts = screened.texts(rows.start, &place.texts[rows.clone()]);
+        let mut chunks = terms.clone().step_by(screen::TERMS).map(|term| term..terms.end.min(term + screen::TERMS));
+        let (mut multiplied, mut estimates) = (0, Vec::new());
+        for chunk in chunks.by_ref() {
+            screen.estimate(&self.bias, hidden, screened, &rows, &chunk, &mut estimates);
+            let left = Estimates { screen, texts: &texts, values: &estimates };
+            let all = rows.len() * chunk.len().div_ceil(self.weight.panel_width());
+            let of_chunk = self.pool_logits(hidden, rows.clone(), chunk, Some(left), place);
+            multiplied += of_chunk;
+            // A screen that leaves more than half does not pay.
+            if 2 * of_chunk > all {
+                break;
+            }
+        }
+        for chunk in chunks {
+            multiplied += self.pool_logits(hidden, rows.clone(), chunk, None, place);
+        }
+        multiplied
+    }
+
+    /// Takes the logits of `terms` for `rows`, or for those of them that are left, into their texts' values. Returns how many
+    /// rows were multiplied, over all panels.
+    fn pool_logits(
+        &self,
+        hidden: &DecoderInput<'_>,
+        rows: Range<usize>,
+        terms: Range<usize>,
+        left: Option<Estimates<'_>>,
+        place: &mut Place<'_>,
+    ) -> usize {
+        let Self { weight, bias, formula, .. } = self;
+        let (formula, depth) = (*formula, weight.input_features());
+        match (&weight.panels, &hidden.groups) {
+            (Panels::Float32(panels), Groups::Float32) => {
+                let hidden = Rows { data: hidden.rows, stride: depth };
+                let logits = PooledLogits { panels, bias, formula, hidden, rows, terms, left, place };
+                weight.level.run(Float32Logits(logits))
+            }
+            (Panels::Bfloat16(panels), Groups::Bfloat16(groups)) => {
+                let hidden = Rows { data: groups.as_slice(), stride: depth.div_ceil(2) };
+                let logits = PooledLogits { panels, bias, formula, hidden, rows, terms, left, place };
+                weight.level.run_dots(Bfloat16Logits(logits))
+            }
+            _ => unreachable!("an input made for this decoder"),
+        }
+    }
 }
 
-struct Float32Terms<'a>(TermWeights<'a, f32>);
+/// From the largest logits, or zero, to the weights.
+struct Logarithms<'a> {
+    twice: bool,
+    values: &'a mut [f32],
+}
 
-impl Kernel for Float32Terms<'_> {
+impl Kernel for Logarithms<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        self.0.run::<S, Float32>(simd);
-    }
-}
-
-struct Bfloat16Terms<'a>(TermWeights<'a, u32>);
-
-impl DotKernel for Bfloat16Terms<'_> {
-    type Output = ();
-    #[inline(always)]
-    fn run<S: Dots>(self, simd: S) {
-        self.0.run::<S, Bfloat16>(simd);
-    }
-}
-
-impl<G: Copy> TermWeights<'_, G> {
-    #[inline(always)]
-    fn run<S: Simd, P: Product<S, Group = G, Sum = S::Vector>>(mut self, simd: S) {
-        let depth = self.hidden.stride;
-        let rows = self.text_of_row.len();
-        let panel_width = S::PANEL_VECTORS * LANES;
-        let block_rows = (BLOCK_BYTES / size_of::<G>() / depth.max(1) / S::TILE_ROWS).max(1) * S::TILE_ROWS;
-        for start in (0..rows).step_by(block_rows) {
-            let block = start..rows.min(start + block_rows);
-            for column in self.terms.clone().step_by(panel_width) {
-                let end = self.terms.end.min(column + panel_width);
-                let panel = Panel {
-                    hidden: self.hidden,
-                    lines: panel_slice::<S, G>(self.panels, column / panel_width, depth, 0..depth),
-                    bias: &self.bias[column..end],
-                    text_of_row: self.text_of_row,
-                    columns: column - self.terms.start..end - self.terms.start,
-                    stride: self.terms.len(),
-                };
-                for first in block.clone().step_by(S::TILE_ROWS) {
-                    let count = S::TILE_ROWS.min(block.end - first);
-                    with_tile!(S, count, |N, V| panel.tile::<S, P, N, V>(simd, self.formula, first, self.output));
-                }
-            }
-        }
-        if self.formula.pooling == TermPooling::Max {
-            self.take_logarithms(simd);
-        }
-    }
-
-    /// From the largest logit, or zero, to the weight.
-    #[inline(always)]
-    fn take_logarithms<S: Simd>(&mut self, simd: S) {
-        let (vectors, rest) = self.output.as_chunks_mut::<LANES>();
+        let (vectors, rest) = self.values.as_chunks_mut::<LANES>();
         for values in vectors {
-            let weight = logarithm(simd, self.formula.twice, simd.load(values));
+            let weight = logarithm(simd, self.twice, simd.load(values));
             simd.store(weight, values);
         }
         if !rest.is_empty() {
-            let weight = logarithm(simd, self.formula.twice, simd.load_partial(rest, 0.0));
+            let weight = logarithm(simd, self.twice, simd.load_partial(rest, 0.0));
             simd.store_partial(weight, rest);
         }
     }
@@ -208,51 +173,35 @@ fn logarithm<S: Simd>(simd: S, twice: bool, x: S::Vector) -> S::Vector {
     if twice { ln_1p(simd, once) } else { once }
 }
 
-/// One panel of the decoder and where its weights go.
-struct Panel<'a, G> {
-    hidden: Rows<'a, G>,
-    lines: &'a [Lane<G>],
-    bias: &'a [f32],
-    text_of_row: &'a [u32],
-    columns: Range<usize>,
-    stride: usize,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Format, Level};
 
-impl<G: Copy> Panel<'_, G> {
-    /// The logits of `N` tokens from `first`, and what they make of their texts' values so far.
-    #[inline(always)]
-    fn tile<S: Simd, P: Product<S, Group = G, Sum = S::Vector>, const N: usize, const V: usize>(
-        &self,
-        simd: S,
-        formula: TermFormula,
-        first: usize,
-        output: &mut [f32],
-    ) {
-        let bias: [S::Vector; V] = load_row(simd, self.bias);
-        let logits = multiply::<S, P, N, V>(simd, self.hidden, first, 0, self.lines, &[], [bias; N]);
-        for (logits, text) in logits.into_iter().zip(&self.text_of_row[first..first + N]) {
-            let values = &mut output[*text as usize * self.stride..][self.columns.clone()];
-            let mut pooled: [S::Vector; V] = load_row(simd, values);
-            // Not `array::from_fn`: that is not inlined around so much code, and then nor are the intrinsics.
-            for (so_far, logit) in pooled.iter_mut().zip(logits) {
-                *so_far = pool(simd, formula, logit, *so_far);
-            }
-            store_row(simd, pooled, values);
-        }
-    }
-}
-
-/// Takes one more token's logits into the values so far, which start from zero. A NaN stays.
-#[inline(always)]
-fn pool<S: Simd>(simd: S, formula: TermFormula, logits: S::Vector, so_far: S::Vector) -> S::Vector {
-    // Zero if the logit is finite, else NaN, which the additions below keep.
-    let poison = simd.sub(logits, logits);
-    match formula.pooling {
-        // `max` returns its second operand where either is NaN.
-        TermPooling::Max => simd.max(logits, simd.add(so_far, poison)),
-        TermPooling::Sum => {
-            let positive = simd.max(logits, simd.splat(0.0));
-            simd.add(so_far, simd.add(logarithm(simd, formula.twice, positive), poison))
+    /// Most logits below zero, as those of a trained model: with random numbers up to 1 a logit is of size 64^0.5 / 3 = 2.7.
+    #[test]
+    #[expect(clippy::cast_precision_loss, reason = "below 2^16")]
+    fn the_screen_leaves_few_rows() {
+        let (rows, depth, terms) = (screen::ROWS + 60, 64, 256);
+        let mut state = 1_u64;
+        let mut number = |_: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 48) as f32 / 32_768.0 - 1.0
+        };
+        let hidden: Vec<f32> = (0..rows * depth).map(&mut number).collect();
+        let weight: Vec<f32> = (0..terms * depth).map(&mut number).collect();
+        let formula = TermFormula { pooling: TermPooling::Max, twice: false };
+        for level in Level::available() {
+            let bias = vec![-6.0; terms];
+            let decoder = TermDecoder::with_screen(level, Format::Float32, &weight, bias, depth, formula, true);
+            let input = DecoderInput::new(&decoder, &hidden);
+            let text_of_row: Vec<u32> = (0..rows).map(|row| u32::from(row >= 100)).collect();
+            let mut output = vec![0.0; 2 * terms];
+            let mut place = Place { texts: &text_of_row, first_term: 0, stride: terms, output: &mut output };
+            let multiplied: usize =
+                (0..2).map(|block| decoder.pool_screened(&input, block, &(0..terms), &mut place)).sum();
+            let all = rows * terms / decoder.weight.panel_width();
+            assert!(multiplied > 0 && multiplied < all / 4, "{level:?}: {multiplied} of {all}");
         }
     }
 }

@@ -32,11 +32,24 @@ pub(crate) fn multiply<S: Simd, P: Product<S>, const N: usize, const V: usize>(
     column: usize,
     panel: &[Lane<P::Group>],
     next: &[Lane<P::Group>],
+    sums: [[P::Sum; V]; N],
+) -> [[P::Sum; V]; N] {
+    let rows = rows.get::<N>(first, column, panel.len() / V);
+    multiply_rows::<S, P, N, V>(simd, rows, panel, next, sums)
+}
+
+/// [`multiply`] of rows that lie anywhere, each at least as long as the panel is deep.
+#[inline(always)]
+pub(crate) fn multiply_rows<S: Simd, P: Product<S>, const N: usize, const V: usize>(
+    simd: S,
+    rows: [&[P::Group]; N],
+    panel: &[Lane<P::Group>],
+    next: &[Lane<P::Group>],
     mut sums: [[P::Sum; V]; N],
 ) -> [[P::Sum; V]; N] {
     let (panel, _) = panel.as_chunks::<V>();
     let (next, _) = next.as_chunks::<V>();
-    let rows = rows.get::<N>(first, column, panel.len());
+    let rows: [&[P::Group]; N] = std::array::from_fn(|i| &rows[i][..panel.len()]);
     for (k, weights) in panel.iter().enumerate() {
         if let Some(lines) = next.get(k) {
             lines.iter().for_each(prefetch_early);

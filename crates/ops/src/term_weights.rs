@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use candle_core::{CpuStorage, CustomOp1, Error, Layout, Result, Shape, Tensor};
-use kernels::{DecoderInput, PackedMatrix, TermFormula, TextRows};
+use kernels::{DecoderInput, TermDecoder, TermFormula, TextRows};
 use rayon::prelude::*;
 
 use crate::format::Format;
@@ -19,11 +19,12 @@ const TERMS_PER_TASK: usize = 512;
 #[derive(Clone, Debug)]
 pub struct TermWeights {
     /// None for a device.
-    decoder: Option<Arc<PackedMatrix>>,
+    decoder: Option<Arc<TermDecoder>>,
     #[cfg(feature = "cuda")]
     on_cuda: Option<Arc<crate::cuda::CudaTermWeights>>,
-    bias: Arc<[f32]>,
+    #[cfg(feature = "cuda")]
     formula: TermFormula,
+    terms: usize,
 }
 
 impl TermWeights {
@@ -50,22 +51,25 @@ impl TermWeights {
         if format == Format::Int8 {
             return Err(Error::Msg("term weights: expected a float32 or bfloat16 decoder, found int8".to_owned()));
         }
-        let pack = |format| PackedMatrix::pack_panels(processor.level(), format, decoder, terms, input_features);
+        #[cfg(feature = "cuda")]
+        let on_cuda = crate::cuda::on_device(processor, |cuda| {
+            crate::cuda::CudaTermWeights::new(cuda, format, decoder, &bias, input_features)
+        })?;
+        let pack = |format| TermDecoder::new(processor.level(), format, decoder, bias, input_features, formula);
         Ok(Self {
             decoder: if processor.is_cuda() { None } else { Some(Arc::new(pack(format.on_cpu()?))) },
             #[cfg(feature = "cuda")]
-            on_cuda: crate::cuda::on_device(processor, |cuda| {
-                crate::cuda::CudaTermWeights::new(cuda, format, decoder, &bias, input_features)
-            })?,
-            bias: bias.into(),
+            on_cuda,
+            #[cfg(feature = "cuda")]
             formula,
+            terms,
         })
     }
 
     /// Columns of the result: the size of the vocabulary.
     #[must_use]
     pub fn terms(&self) -> usize {
-        self.bias.len()
+        self.terms
     }
 
     /// The weights of all terms, zero or more: `[tokens, input_features]` to `[texts, terms]`. A weight is NaN where a
@@ -89,14 +93,14 @@ impl CustomOp1 for Forward<'_> {
     }
 
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let TermWeights { decoder, bias, formula, .. } = self.layer;
+        let decoder = &self.layer.decoder;
         let decoder = decoder.as_ref().ok_or_else(|| made_for_a_device(self.name()))?;
         let hidden = matrix(storage, layout, decoder.input_features(), self.name())?;
         if hidden.len() != self.batch.tokens() * decoder.input_features() {
             let (expected, found) = (self.batch.tokens(), hidden.len() / decoder.input_features());
             return Err(Error::Msg(format!("term weights: expected {expected} rows, found {found}")));
         }
-        let (texts, terms) = (self.batch.texts(), decoder.output_features());
+        let (texts, terms) = (self.batch.texts(), decoder.terms());
         let text_of_row = self.batch.text_of_token();
         let per_task = TERMS_PER_TASK.next_multiple_of(decoder.panel_width());
         let hidden = &DecoderInput::new(decoder, hidden);
@@ -106,7 +110,7 @@ impl CustomOp1 for Forward<'_> {
                 let range = part * per_task..terms.min((part + 1) * per_task);
                 let mut weights = vec![0.0; texts * range.len()];
                 let tokens = TextRows { hidden, text_of_row: &text_of_row };
-                kernels::term_weights(decoder, bias, *formula, tokens, range, &mut weights);
+                kernels::term_weights(decoder, tokens, range, &mut weights);
                 weights
             })
             .collect();

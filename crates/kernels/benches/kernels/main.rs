@@ -13,6 +13,7 @@ mod numbers;
 mod peak;
 mod products;
 mod roofline;
+mod terms;
 mod texts;
 
 use criterion::Criterion;
@@ -24,5 +25,6 @@ fn main() {
     products::products(&mut criterion, level);
     texts::attentions(&mut criterion, level);
     texts::rows(&mut criterion, level);
+    terms::terms(&mut criterion, level);
     criterion.final_summary();
 }

@@ -135,6 +135,10 @@ impl<const EXTENSIONS: u8> Simd for Avx512<EXTENSIONS> {
     fn select_less(self, a: __m512, b: __m512, then: __m512, otherwise: __m512) -> __m512 {
         intrinsic!(_mm512_mask_blend_ps(_mm512_cmp_ps_mask::<_CMP_LT_OQ>(a, b), otherwise, then))
     }
+    #[inline(always)]
+    fn all_less(self, a: __m512, b: __m512) -> bool {
+        intrinsic!(_mm512_cmp_ps_mask::<_CMP_LT_OQ>(a, b)) == u16::MAX
+    }
 }
 
 /// The mask of the first `count` lanes, at most sixteen.

@@ -6,7 +6,7 @@ use super::same_bits::{compare, values};
 use super::{Numbers, every_level};
 use crate::math::ln_1p;
 use crate::simd::{Kernel, Simd};
-use crate::{DecoderInput, Format, Level, PackedMatrix, TermFormula, TermPooling, TextRows, term_weights};
+use crate::{DecoderInput, Format, Level, TermDecoder, TermFormula, TermPooling, TextRows, term_weights};
 
 const FORMATS: [Format; 2] = [Format::Float32, Format::Bfloat16];
 
@@ -37,15 +37,59 @@ impl Case {
         Self { lengths: lengths.to_vec(), depth, hidden, decoder, bias: numbers.take(terms) }
     }
 
-    fn weights(&self, level: Level, format: Format, formula: TermFormula) -> Vec<f32> {
-        let terms = self.bias.len();
-        let packed = PackedMatrix::pack_panels(level, format, &self.decoder, terms, self.depth);
+    /// With each token's vector near that of the first token.
+    fn alike(mut self) -> Self {
+        let (first, rest) = self.hidden.split_at_mut(self.depth);
+        for row in rest.chunks_exact_mut(self.depth) {
+            row.iter_mut().zip(&*first).for_each(|(value, first)| *value = first + *value / 64.0);
+        }
+        self
+    }
+
+    /// With each bias so much lower.
+    fn below_zero(mut self, shift: f32) -> Self {
+        self.bias.iter_mut().for_each(|bias| *bias -= shift);
+        self
+    }
+
+    /// With all logits `factor` times as large.
+    fn scaled(mut self, factor: f32) -> Self {
+        self.hidden.iter_mut().chain(&mut self.bias).for_each(|value| *value *= factor);
+        self
+    }
+
+    fn same_with_and_without_screen(&self, format: Format, formula: TermFormula) -> Result<(), TestCaseError> {
+        for level in every_level() {
+            let (all, left) = (self.weights(level, format, formula), self.screened_weights(level, format, formula));
+            for (place, (all, left)) in all.into_iter().zip(left).enumerate() {
+                let same = all.to_bits() == left.to_bits() || (all.is_nan() && left.is_nan());
+                prop_assert!(same, "{level:?}, weight {place}: {all:e} without, {left:e} with");
+            }
+        }
+        Ok(())
+    }
+
+    fn decoder(&self, level: Level, format: Format, formula: TermFormula, screened: bool) -> TermDecoder {
+        TermDecoder::with_screen(level, format, &self.decoder, self.bias.clone(), self.depth, formula, screened)
+    }
+
+    fn weights_of(&self, decoder: &TermDecoder) -> Vec<f32> {
         let text_of_row = text_of_row(&self.lengths);
-        let hidden = DecoderInput::new(&packed, &self.hidden);
+        let hidden = DecoderInput::new(decoder, &self.hidden);
         let tokens = TextRows { hidden: &hidden, text_of_row: &text_of_row };
-        let mut output = vec![7.0; self.lengths.len() * terms];
-        term_weights(&packed, &self.bias, formula, tokens, 0..terms, &mut output);
+        let mut output = vec![7.0; self.lengths.len() * decoder.terms()];
+        term_weights(decoder, tokens, 0..decoder.terms(), &mut output);
         output
+    }
+
+    /// With every logit computed.
+    fn weights(&self, level: Level, format: Format, formula: TermFormula) -> Vec<f32> {
+        self.weights_of(&self.decoder(level, format, formula, false))
+    }
+
+    /// With the logits only that the screen leaves.
+    fn screened_weights(&self, level: Level, format: Format, formula: TermFormula) -> Vec<f32> {
+        self.weights_of(&self.decoder(level, format, formula, true))
     }
 }
 
@@ -76,6 +120,29 @@ proptest! {
             }
             weights
         })?;
+    }
+
+    #[test]
+    fn the_screen_changes_no_bit(case in case(), choice in 0usize..4, bfloat16 in any::<bool>()) {
+        case.same_with_and_without_screen(FORMATS[usize::from(bfloat16)], FORMULAS[choice])?;
+    }
+
+    /// With few logits above zero, so that the screen rules tokens out, and sizes up to where its bounds end.
+    #[test]
+    fn the_screen_changes_no_bit_where_it_rules_out(
+        lengths in prop::collection::vec(1usize..130, 1..4), depth in 1usize..90, terms in 1usize..200,
+        seed in 1u64.., below in 0f32..4.0, size in -34i32..34, bfloat16 in any::<bool>(), alike in any::<bool>(),
+    ) {
+        let mut case = Case::random(&mut Numbers(seed), &lengths, depth, terms);
+        if alike {
+            // Few values and tokens about a byte's step apart: the order of logits and that of their estimates differ most.
+            case = Case::random(&mut Numbers(seed), &lengths, 1 + depth % 6, terms).alike();
+        }
+        // Logits are sums of `depth` products of numbers up to 1: of about this size.
+        let typical = (depth as f32).sqrt() / 3.0;
+        let case = case.below_zero(below * typical).scaled(10f32.powi(size));
+        let formula = TermFormula { pooling: TermPooling::Max, twice: false };
+        case.same_with_and_without_screen(FORMATS[usize::from(bfloat16)], formula)?;
     }
 
     #[test]
@@ -125,8 +192,8 @@ fn logarithm_within_three_units_in_the_last_place() {
 #[test]
 fn weights_against_float64() {
     let mut numbers = Numbers(23);
-    for (lengths, depth, terms) in [(vec![1, 13, 2, 31], 19, 75), (vec![300, 150], 384, 33)] {
-        let case = Case::random(&mut numbers, &lengths, depth, terms);
+    for (lengths, depth, terms) in [(vec![1, 13, 2, 31], 19, 75), (vec![300, 150], 384, 160)] {
+        let case = Case::random(&mut numbers, &lengths, depth, terms).below_zero(6.0);
         for formula in FORMULAS {
             let mut expected = vec![0.0f64; lengths.len() * terms];
             for (row, text) in case.hidden.chunks(depth).zip(text_of_row(&lengths)) {
@@ -144,7 +211,7 @@ fn weights_against_float64() {
                 }
             }
             for level in every_level() {
-                for (expected, found) in expected.iter().zip(case.weights(level, Format::Float32, formula)) {
+                for (expected, found) in expected.iter().zip(case.screened_weights(level, Format::Float32, formula)) {
                     // Logits of some 10 with float32 sums of 384 terms: 1e-5 of a weight is ample and tells formulas apart.
                     let error = (expected - f64::from(found)).abs();
                     assert!(error <= 1e-5 * (1.0 + expected), "{level:?} {formula:?}: {found} and {expected}");
@@ -163,16 +230,16 @@ fn texts_and_terms_stand_alone() {
     for level in every_level() {
         for (formula, format) in FORMULAS.into_iter().flat_map(|formula| FORMATS.map(|format| (formula, format))) {
             let together = case.weights(level, format, formula);
-            let packed = PackedMatrix::pack_panels(level, format, &case.decoder, terms, depth);
+            let decoder = case.decoder(level, format, formula, true);
             let mut first = 0;
             for (text, length) in lengths.iter().enumerate() {
                 let hidden = &case.hidden[first * depth..(first + length) * depth];
                 first += length;
-                for start in (0..terms).step_by(packed.panel_width()) {
-                    let hidden = &DecoderInput::new(&packed, hidden);
+                for start in (0..terms).step_by(decoder.panel_width()) {
+                    let hidden = &DecoderInput::new(&decoder, hidden);
                     let tokens = TextRows { hidden, text_of_row: &vec![0; *length] };
                     let mut alone = vec![0.0; terms - start];
-                    term_weights(&packed, &case.bias, formula, tokens, start..terms, &mut alone);
+                    term_weights(&decoder, tokens, start..terms, &mut alone);
                     assert_eq!(alone, together[text * terms + start..(text + 1) * terms], "{level:?} {formula:?}");
                 }
             }
@@ -184,7 +251,7 @@ fn texts_and_terms_stand_alone() {
 #[test]
 fn logits_that_are_not_finite_are_seen() {
     for level in every_level() {
-        for formula in FORMULAS {
+        for (formula, format) in FORMULAS.into_iter().flat_map(|formula| FORMATS.map(|format| (formula, format))) {
             for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
                 let case = Case {
                     lengths: vec![2, 3],
@@ -193,9 +260,10 @@ fn logits_that_are_not_finite_are_seen() {
                     decoder: vec![1.0; 20],
                     bias: vec![0.0; 20],
                 };
-                let found = case.weights(level, Format::Float32, formula);
-                assert!(found[..20].iter().all(|value| value.is_finite()), "{level:?} {formula:?} {bad}");
-                assert!(found[20..].iter().all(|value| value.is_nan()), "{level:?} {formula:?} {bad}: {found:?}");
+                for found in [case.weights(level, format, formula), case.screened_weights(level, format, formula)] {
+                    assert!(found[..20].iter().all(|value| value.is_finite()), "{level:?} {formula:?} {bad}");
+                    assert!(found[20..].iter().all(|value| value.is_nan()), "{level:?} {formula:?} {bad}: {found:?}");
+                }
             }
         }
     }
