@@ -2,13 +2,13 @@
 
 use candle_core::{CpuStorage, CustomOp2, Device, Error, Layout, Result, Shape, Tensor};
 use kernels::EmbeddingTables;
-use rayon::prelude::*;
 
 use crate::format::Format;
 use crate::layer_norm::LayerNorm;
 use crate::processor::Processor;
 use crate::ragged_batch::RaggedBatch;
 use crate::rows::{matrix, result, values_per_task};
+use crate::team;
 
 /// BERT's embeddings: word, position and token type 0, summed and normalised.
 #[derive(Clone, Debug)]
@@ -110,8 +110,9 @@ impl CustomOp2 for Forward<'_> {
         let position = matrix(position, position_layout, dim, self.name())?;
         let mut output = vec![0.0; self.token_ids.len() * dim];
         let per_task = values_per_task(dim);
-        let tokens = self.token_ids.par_chunks(per_task / dim).zip(self.positions.par_chunks(per_task / dim));
-        output.par_chunks_mut(per_task).zip(tokens).for_each(|(output, (token_ids, positions))| {
+        let tokens = self.token_ids.chunks(per_task / dim).zip(self.positions.chunks(per_task / dim));
+        let tasks = output.chunks_mut(per_task).zip(tokens).collect();
+        team::for_each(tasks, |(output, (token_ids, positions)): (&mut [f32], _)| {
             let tables = EmbeddingTables { word, position, dim };
             kernels::embedding_sum(processor.level(), tables, norm.view(), token_ids, positions, output);
         });

@@ -2,12 +2,12 @@
 
 use candle_core::{CpuStorage, Error, InplaceOp1, Layout, Result, Tensor};
 use kernels::Activation;
-use rayon::prelude::*;
 
 use crate::layer_norm::LayerNorm;
 use crate::linear::Linear;
 use crate::rows::matrix_mut;
 use crate::scratch::{Scratch, values_of, with_scratch};
+use crate::team;
 
 /// `layer_norm(x + output(activation(intermediate(x))))` (`BertIntermediate` and `BertOutput` of transformers).
 #[derive(Clone, Debug)]
@@ -69,7 +69,8 @@ impl InplaceOp1 for FeedForward {
             self.norm.add_and_normalize(self.output.level(), &output, hidden);
         } else {
             let per_task = self.intermediate.rows_per_task(rows) * columns;
-            hidden.par_chunks_mut(per_task).for_each(|rows| with_scratch(|scratch| self.rows_here(rows, scratch)));
+            let tasks = hidden.chunks_mut(per_task).collect();
+            team::for_each(tasks, |rows| with_scratch(|scratch| self.rows_here(rows, scratch)));
         }
         Ok(())
     }

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use candle_core::{CpuStorage, CustomOp1, Error, Layout, Result, Shape, Tensor};
 use kernels::Level;
-use rayon::prelude::*;
 
 use crate::processor::Processor;
 use crate::rows::{matrix, result, values_per_task};
+use crate::team;
 
 /// Layer normalisation over rows of `weight.len()` values, shared between operations.
 #[derive(Clone, Debug)]
@@ -87,8 +87,8 @@ impl CustomOp1 for Forward<'_> {
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let columns = self.norm.columns();
         let mut rows = matrix(storage, layout, columns, self.name())?.to_vec();
-        rows.par_chunks_mut(values_per_task(columns))
-            .for_each(|rows| kernels::layer_norm(self.level, self.norm.view(), rows));
+        let tasks = rows.chunks_mut(values_per_task(columns)).collect();
+        team::for_each(tasks, |rows| kernels::layer_norm(self.level, self.norm.view(), rows));
         Ok(result(rows, columns))
     }
 

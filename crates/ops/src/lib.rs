@@ -3,7 +3,7 @@
 //! Each operation is a Candle custom op: `cpu_fwd` splits the rows of its input over the current rayon pool and calls
 //! `kernels`; `cuda_fwd`, with the feature `cuda`, launches `cuda_kernels`. Which is meant is said when an operation is made
 //! ([`Processor`]). Callers run a forward pass inside the pool they own
-//! (`ThreadPool::install`), never on rayon's global one.
+//! (`ThreadPool::install`), never on rayon's global one, or, for one short text, as the leader of a [`Team`].
 //!
 //! Texts are ragged: the tokens of a batch lie one text after another without padding ([`RaggedBatch`]), so no text's
 //! result depends on its neighbours, and no result depends on how the rows were split: kernels promise that.
@@ -23,6 +23,7 @@ mod ragged_batch;
 mod rows;
 mod scratch;
 mod self_attention;
+mod team;
 mod term_weights;
 
 #[cfg(feature = "cuda")]
@@ -41,4 +42,5 @@ pub use processor::out_of_memory;
 pub use processor::{DeviceError, Processor};
 pub use ragged_batch::{RaggedBatch, RaggedBatchError};
 pub use self_attention::SelfAttention;
+pub use team::Team;
 pub use term_weights::TermWeights;

@@ -1,17 +1,18 @@
 //! Linear layers.
 
+mod columns;
+
 use std::borrow::Cow;
-use std::ops::Range;
 use std::sync::Arc;
 
 use candle_core::{CpuStorage, CustomOp1, Error, Layout, Result, Shape, Tensor};
 use kernels::{Activation, Level, LinearScratch, OutputColumns, PackedMatrix};
-use rayon::prelude::*;
 
 use crate::format::Format;
 use crate::processor::Processor;
 use crate::rows::{ROWS_PER_TASK, made_for_a_device, matrix, result};
-use crate::scratch::{Scratch, with_scratch};
+use crate::scratch::with_scratch;
+use crate::team;
 
 /// Below this many multiply-adds a product is not worth a second thread (about 5 microseconds of one).
 const WORTH_SPLITTING: usize = 1 << 19;
@@ -175,9 +176,9 @@ impl Linear {
             self.product_by_features(activation, input, &mut output);
         } else {
             let rows_per_task = self.rows_per_task(rows);
-            let inputs = input.par_chunks(rows_per_task * depth);
-            let outputs = output.par_chunks_mut(rows_per_task * width);
-            outputs.zip(inputs).for_each(|(output, input)| {
+            let inputs = input.chunks(rows_per_task * depth);
+            let tasks = output.chunks_mut(rows_per_task * width).zip(inputs).collect();
+            team::for_each(tasks, |(output, input)| {
                 with_scratch(|scratch| self.product_here(activation, input, &mut scratch.linear, output));
             });
         }
@@ -204,7 +205,7 @@ impl Linear {
 
     /// Whether so few rows are worth more threads, and too few to be split themselves.
     pub(crate) fn is_split_by_features(&self, rows: usize) -> bool {
-        let threads = rayon::current_num_threads();
+        let threads = team::threads();
         let worth_splitting = rows * self.input_features * self.output_features >= WORTH_SPLITTING;
         threads > 1 && worth_splitting && rows <= ROWS_PER_TASK * threads / 2
     }
@@ -214,45 +215,12 @@ impl Linear {
         if !self.is_large() {
             return ROWS_PER_TASK;
         }
-        let share = rows.div_ceil(rayon::current_num_threads()).next_multiple_of(ROWS_PER_TASK / 8);
+        let share = rows.div_ceil(team::threads()).next_multiple_of(ROWS_PER_TASK / 8);
         share.clamp(ROWS_PER_TASK, ROWS_PER_TASK_OF_LARGE_WEIGHTS)
     }
 
     fn is_large(&self) -> bool {
         self.input_features * self.output_features >= LARGE_WEIGHT
-    }
-
-    /// Few rows: each thread reads its own part of the weight once.
-    fn product_by_features(&self, activation: Activation, input: &[f32], output: &mut [f32]) {
-        let (depth, width, threads) = (self.input_features, self.output_features, rayon::current_num_threads());
-        let rows = input.len() / depth;
-        let tasks: Vec<(&Part, Range<usize>)> = self.parts.iter().flat_map(|part| part.split(threads)).collect();
-        let results: Vec<Vec<f32>> = tasks
-            .par_iter()
-            .map(|(Part { packed, bias, .. }, features)| {
-                let mut output = vec![0.0; rows * features.len()];
-                let columns = OutputColumns::all(&mut output, features.len());
-                with_scratch(|Scratch { linear, .. }| {
-                    kernels::linear(packed, bias, activation, input, features.clone(), linear, columns);
-                });
-                output
-            })
-            .collect();
-        for ((part, features), values) in tasks.iter().zip(&results) {
-            let columns = part.column + features.start..part.column + features.end;
-            for (row, values) in output.chunks_exact_mut(width).zip(values.chunks_exact(features.len())) {
-                row[columns.clone()].copy_from_slice(values);
-            }
-        }
-    }
-}
-
-impl Part {
-    /// The features in `threads` ranges of whole panels, fewer where there are not enough.
-    fn split(&self, threads: usize) -> impl Iterator<Item = (&Self, Range<usize>)> {
-        let features = self.bias.len();
-        let width = features.div_ceil(threads).next_multiple_of(self.packed.panel_width());
-        (0..features).step_by(width).map(move |start| (self, start..features.min(start + width)))
     }
 }
 

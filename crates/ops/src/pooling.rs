@@ -2,11 +2,11 @@
 
 use candle_core::{CpuStorage, CustomOp1, Error, Layout, Result, Shape, Tensor};
 use kernels::PoolingMode;
-use rayon::prelude::*;
 
 use crate::processor::Processor;
 use crate::ragged_batch::RaggedBatch;
 use crate::rows::{matrix, result};
+use crate::team;
 
 /// One or several pooling modes, their results side by side in this order.
 #[derive(Clone, Debug)]
@@ -63,7 +63,7 @@ impl CustomOp1 for Forward<'_> {
         }
         let width = self.pooling.columns(columns);
         let mut output = vec![0.0; self.batch.texts() * width];
-        output.par_chunks_mut(width).enumerate().for_each(|(text, output)| {
+        team::for_each(output.chunks_mut(width).enumerate().collect(), |(text, output): (usize, &mut [f32])| {
             let range = self.batch.text_range(text);
             let vectors = &hidden[range.start * columns..range.end * columns];
             for (mode, output) in self.pooling.modes.iter().zip(output.chunks_exact_mut(columns)) {

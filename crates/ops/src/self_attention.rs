@@ -3,14 +3,14 @@
 use std::ops::Range;
 
 use candle_core::{CpuStorage, Error, InplaceOp1, Layout, Result, Tensor};
-use kernels::{Activation, AttentionShape};
-use rayon::prelude::*;
+use kernels::{Activation, AttentionShape, OutputColumns};
 
 use crate::layer_norm::LayerNorm;
 use crate::linear::Linear;
 use crate::ragged_batch::RaggedBatch;
 use crate::rows::matrix_mut;
 use crate::scratch::{Scratch, values_of, with_scratch};
+use crate::team;
 
 /// Queries of one task, where a text is split: each task transposes the keys of its text again.
 const QUERIES_PER_TASK: usize = 192;
@@ -86,7 +86,7 @@ impl SelfAttention {
             rest = after;
             tasks.push((group.clone(), tokens.start, of_group));
         }
-        tasks.into_par_iter().for_each(|(texts, start, rows)| {
+        team::for_each(tasks, |(texts, start, rows)| {
             let ranges = texts.map(|text| batch.text_range(text)).map(|range| range.start - start..range.end - start);
             with_scratch(|scratch| self.texts_here(ranges, rows, scratch));
         });
@@ -107,13 +107,64 @@ impl SelfAttention {
                 tasks.push((text.clone(), queries, context));
             }
         }
-        tasks.into_par_iter().for_each(|(text, queries, context)| {
+        team::for_each(tasks, |(text, queries, context): (Range<usize>, Range<usize>, &mut [f32])| {
             let qkv = &qkv[text.start * 3 * hidden..text.end * 3 * hidden];
             let level = self.output.level();
             with_scratch(|scratch| {
                 kernels::attention(level, self.shape, qkv, queries, &mut scratch.attention, context);
             });
         });
+        let output = self.output.product(Activation::Identity, &context);
+        self.norm.add_and_normalize(self.output.level(), &output, rows);
+    }
+}
+
+impl SelfAttention {
+    /// Groups of heads for the threads of a team, if it computes one text and the products can be split so.
+    fn head_groups(&self, batch: &RaggedBatch) -> Option<Vec<Range<usize>>> {
+        let AttentionShape { heads, head_dim } = self.shape;
+        let group = heads.div_ceil(team::threads());
+        let groups: Vec<_> = (0..heads).step_by(group).map(|first| first..heads.min(first + group)).collect();
+        let columns = groups.iter().flat_map(|heads| self.columns(heads));
+        let can_be_split = |columns| self.query_key_value.has_columns(&columns);
+        (team::leads() && batch.texts() == 1 && head_dim > 0 && columns.into_iter().all(can_be_split)).then_some(groups)
+    }
+
+    /// The columns of the queries, keys and values of some heads.
+    fn columns(&self, heads: &Range<usize>) -> [Range<usize>; 3] {
+        let AttentionShape { head_dim, .. } = self.shape;
+        [0, 1, 2].map(|which| {
+            let first = which * self.shape.hidden();
+            first + heads.start * head_dim..first + heads.end * head_dim
+        })
+    }
+
+    /// One text: each thread makes the queries, keys and values of its heads and their attention.
+    fn by_heads(&self, groups: Vec<Range<usize>>, rows: &mut [f32]) {
+        let (hidden, head_dim) = (self.shape.hidden(), self.shape.head_dim);
+        let tokens = rows.len() / hidden;
+        let block = self.clone();
+        let contexts = team::map(rows, groups.clone(), move |heads, rows| {
+            with_scratch(|Scratch { linear, attention, wide, .. }| {
+                let width = heads.len() * head_dim;
+                let qkv = values_of(wide, 3 * tokens * width);
+                for (which, columns) in block.columns(heads).into_iter().enumerate() {
+                    let place = OutputColumns { values: &mut *qkv, stride: 3 * width, first: which * width };
+                    block.query_key_value.columns_here(columns, Activation::Identity, rows, linear, place);
+                }
+                let mut context = vec![0.0; tokens * width];
+                let shape = AttentionShape { heads: heads.len(), head_dim };
+                kernels::attention(block.output.level(), shape, qkv, 0..tokens, attention, &mut context);
+                context
+            })
+        });
+        let mut context = vec![0.0; rows.len()];
+        for (heads, values) in groups.into_iter().zip(contexts) {
+            let columns = heads.start * head_dim..heads.end * head_dim;
+            for (row, values) in context.chunks_exact_mut(hidden).zip(values.chunks_exact(columns.len())) {
+                row[columns.clone()].copy_from_slice(values);
+            }
+        }
         let output = self.output.product(Activation::Identity, &context);
         self.norm.add_and_normalize(self.output.level(), &output, rows);
     }
@@ -139,8 +190,10 @@ impl InplaceOp1 for Forward<'_> {
             return Err(Error::Msg(format!("{}: expected {} rows, found {found}", self.name(), batch.tokens())));
         }
         let groups = batch.groups(block.query_key_value.rows_per_task(batch.tokens()));
-        if groups.len() >= rayon::current_num_threads() || !batch.is_alone() {
+        if groups.len() >= team::threads() || !batch.is_alone() {
             block.by_texts(batch, &groups, rows);
+        } else if let Some(tasks) = block.head_groups(batch) {
+            block.by_heads(tasks, rows);
         } else {
             block.within_texts(batch, rows);
         }

@@ -1,15 +1,18 @@
 //! From the token vectors of a batch to one weight a text and term of the vocabulary.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use candle_core::{CpuStorage, CustomOp1, Error, Layout, Result, Shape, Tensor};
 use kernels::{DecoderInput, TermDecoder, TermFormula, TextRows};
-use rayon::prelude::*;
 
 use crate::format::Format;
 use crate::processor::Processor;
 use crate::ragged_batch::RaggedBatch;
+use rayon::prelude::*;
+
 use crate::rows::{made_for_a_device, matrix, result};
+use crate::team;
 
 /// Terms of one task: the parts of the decoder that tasks read are large enough to be streamed, and there are many more tasks
 /// than threads.
@@ -102,18 +105,26 @@ impl CustomOp1 for Forward<'_> {
         }
         let (texts, terms) = (self.batch.texts(), decoder.terms());
         let text_of_row = self.batch.text_of_token();
-        let per_task = TERMS_PER_TASK.next_multiple_of(decoder.panel_width());
-        let hidden = &DecoderInput::new(decoder, hidden);
-        let parts: Vec<Vec<f32>> = (0..terms.div_ceil(per_task))
-            .into_par_iter()
-            .map(|part| {
-                let range = part * per_task..terms.min((part + 1) * per_task);
-                let mut weights = vec![0.0; texts * range.len()];
-                let tokens = TextRows { hidden, text_of_row: &text_of_row };
-                kernels::term_weights(decoder, tokens, range, &mut weights);
-                weights
+        let ranges = |per_task: usize| -> Vec<Range<usize>> {
+            let per_task = per_task.next_multiple_of(TERMS_PER_TASK).next_multiple_of(decoder.panel_width());
+            (0..terms).step_by(per_task).map(|start| start..terms.min(start + per_task)).collect()
+        };
+        let weights = move |decoder: &TermDecoder, hidden: &DecoderInput<'_>, range: &Range<usize>| {
+            let mut weights = vec![0.0; texts * range.len()];
+            let tokens = TextRows { hidden, text_of_row: &text_of_row };
+            kernels::term_weights(decoder, tokens, range.clone(), &mut weights);
+            weights
+        };
+        let parts: Vec<Vec<f32>> = if team::leads() {
+            // Few tokens: each of few tasks rounds them for itself.
+            let of_tasks = Arc::clone(decoder);
+            team::map(hidden, ranges(terms / (2 * team::threads())), move |range, hidden| {
+                weights(&of_tasks, &DecoderInput::new(&of_tasks, hidden), range)
             })
-            .collect();
+        } else {
+            let hidden = DecoderInput::new(decoder, hidden);
+            ranges(TERMS_PER_TASK).into_par_iter().map(|range| weights(decoder, &hidden, &range)).collect()
+        };
         let mut output = Vec::with_capacity(texts * terms);
         for text in 0..texts {
             for part in &parts {

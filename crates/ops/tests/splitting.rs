@@ -5,7 +5,7 @@
 use candle_core::{Device, Tensor};
 use ops::{
     Activation, Embedding, FeedForward, Format, LayerNorm, Level, Linear, Pooling, PoolingMode, Processor, RaggedBatch,
-    SelfAttention, TermFormula, TermPooling, TermWeights,
+    SelfAttention, Team, TermFormula, TermPooling, TermWeights,
 };
 
 /// Values in -1 to 1 that repeat only after 65,537.
@@ -27,7 +27,18 @@ fn values(tensor: &Tensor) -> Vec<u32> {
     tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap().into_iter().map(f32::to_bits).collect()
 }
 
-/// The bits of `operation` with one thread, which must be those with 2, 3 and 8.
+/// The bits of `operation` with this thread as the leader of a team.
+fn with_team(threads: usize, operation: impl Fn() -> Tensor) -> Vec<u32> {
+    let team = Team::new(threads);
+    std::thread::scope(|scope| {
+        for _ in 1..threads {
+            scope.spawn(|| team.help());
+        }
+        team.lead(|| values(&operation()))
+    })
+}
+
+/// The bits of `operation` with one thread, which must be those with 2, 3 and 8, and those of teams.
 fn same_with_any_threads(operation: impl Fn() -> Tensor + Sync) -> Vec<u32> {
     let with = |threads| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
@@ -36,6 +47,9 @@ fn same_with_any_threads(operation: impl Fn() -> Tensor + Sync) -> Vec<u32> {
     let alone = with(1);
     for threads in [2, 3, 8] {
         assert_eq!(alone, with(threads), "{threads} threads");
+    }
+    for threads in [1, 2, 3] {
+        assert_eq!(alone, with_team(threads, &operation), "a team of {threads}");
     }
     alone
 }
@@ -88,8 +102,14 @@ fn linear_layers_of_large_weights() {
 
 #[test]
 fn texts_alone_and_together() {
+    // Heads that end within panels of weights, and heads that do not: a team splits the products of those by heads.
+    check_texts((3, 25), Format::Float32, Format::Float32);
+    check_texts((5, 32), Format::Float32, Format::Float32);
+    check_texts((4, 32), Format::Int8, Format::Bfloat16);
+}
+
+fn check_texts((heads, head_dim): (usize, usize), format: Format, of_values: Format) {
     let level = Level::detected();
-    let (heads, head_dim) = (3, 25);
     let hidden = heads * head_dim;
     let embedding = Embedding::new(
         &level.into(),
@@ -99,8 +119,12 @@ fn texts_alone_and_together() {
         norm(hidden, 1),
     )
     .unwrap();
-    let query_key_value = linear(Format::Float32, hidden, 3 * hidden, 5);
-    let output = linear(Format::Float32, hidden, hidden, 7);
+    let weight: Vec<f32> = numbers(3 * hidden * hidden, 5).iter().map(|value| value / 10.0).collect();
+    let (bias, square) = (numbers(3 * hidden, 6), hidden * hidden);
+    let layers =
+        [(format, &weight[..2 * square], &bias[..2 * hidden]), (of_values, &weight[2 * square..], &bias[2 * hidden..])];
+    let query_key_value = Linear::side_by_side(&cpu(), hidden, &layers).unwrap();
+    let output = linear(format, hidden, hidden, 7);
     let attention = SelfAttention::new(query_key_value, heads, output, norm(hidden, 9)).unwrap();
     let pooling = Pooling::new(&cpu(), vec![PoolingMode::Cls, PoolingMode::Mean, PoolingMode::Max]).unwrap();
     let forward = |batch: &RaggedBatch| {

@@ -1,0 +1,68 @@
+//! A linear layer over few rows, split by the columns of its output.
+
+use std::ops::Range;
+
+use kernels::{Activation, LinearScratch, OutputColumns};
+
+use super::{Linear, Part};
+use crate::scratch::{Scratch, with_scratch};
+use crate::team;
+
+impl Linear {
+    /// Whether [`Linear::columns_here`] computes these columns of the output by themselves.
+    pub(crate) fn has_columns(&self, columns: &Range<usize>) -> bool {
+        self.parts.iter().any(|part| part.features(columns).is_some())
+    }
+
+    /// Some columns of the product of some rows on this thread, into `output`; nothing unless [`Linear::has_columns`].
+    pub(crate) fn columns_here(
+        &self,
+        columns: Range<usize>,
+        activation: Activation,
+        input: &[f32],
+        scratch: &mut LinearScratch,
+        output: OutputColumns<'_>,
+    ) {
+        let part = self.parts.iter().find_map(|part| Some((part, part.features(&columns)?)));
+        if let Some((Part { packed, bias, .. }, features)) = part {
+            kernels::linear(packed, bias, activation, input, features, scratch, output);
+        }
+    }
+
+    /// Few rows: each thread reads its own part of the weight once.
+    pub(super) fn product_by_features(&self, activation: Activation, input: &[f32], output: &mut [f32]) {
+        let (depth, width, threads) = (self.input_features, self.output_features, team::threads());
+        let rows = input.len() / depth;
+        let tasks: Vec<Range<usize>> = self.parts.iter().flat_map(|part| part.split(threads)).collect();
+        let layer = self.clone();
+        let results = team::map(input, tasks.clone(), move |columns, input| {
+            let mut output = vec![0.0; rows * columns.len()];
+            with_scratch(|Scratch { linear, .. }| {
+                let place = OutputColumns::all(&mut output, columns.len());
+                layer.columns_here(columns.clone(), activation, input, linear, place);
+            });
+            output
+        });
+        for (columns, values) in tasks.into_iter().zip(results) {
+            for (row, values) in output.chunks_exact_mut(width).zip(values.chunks_exact(columns.len())) {
+                row[columns.clone()].copy_from_slice(values);
+            }
+        }
+    }
+}
+
+impl Part {
+    /// The columns of the output in `threads` ranges of whole panels, fewer where there are not enough.
+    fn split(&self, threads: usize) -> impl Iterator<Item = Range<usize>> + use<> {
+        let (first, end) = (self.column, self.column + self.bias.len());
+        let width = self.bias.len().div_ceil(threads).next_multiple_of(self.packed.panel_width());
+        (first..end).step_by(width).map(move |start| start..end.min(start + width))
+    }
+
+    /// The features that are these columns of the output, if they are whole panels of this part.
+    fn features(&self, columns: &Range<usize>) -> Option<Range<usize>> {
+        let features = columns.start.checked_sub(self.column)?..columns.end.checked_sub(self.column)?;
+        let whole = |feature: usize| feature.is_multiple_of(self.packed.panel_width()) || feature == self.bias.len();
+        (features.end <= self.bias.len() && whole(features.start) && whole(features.end)).then_some(features)
+    }
+}
