@@ -12,6 +12,8 @@
 
 mod activation;
 mod attention;
+#[cfg(feature = "cuda")]
+mod download;
 mod embedding;
 mod embedding_bag;
 mod error;
@@ -30,6 +32,8 @@ mod term_weights;
 
 pub use activation::{activation_program, add_bias_activate};
 pub use attention::{WIDEST_HEAD, attention, attention_program};
+#[cfg(feature = "cuda")]
+pub use download::Download;
 pub use embedding::{EmbeddingTables, embedding_layer_norm, embedding_program};
 pub use embedding_bag::{BagRows, embedding_bag_mean, embedding_bag_program};
 pub use error::Error;

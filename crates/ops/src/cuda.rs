@@ -14,9 +14,9 @@ use candle_core::backend::BackendStorage;
 use candle_core::cuda_backend::cudarc::cublas::sys::cublasStatus_t;
 use candle_core::cuda_backend::cudarc::driver::CudaSlice;
 use candle_core::cuda_backend::cudarc::driver::sys::CUresult;
-use candle_core::cuda_backend::{CudaDType, CudaError};
+use candle_core::cuda_backend::{CudaDType, CudaError, CudaStorageSlice};
 use candle_core::{CudaDevice, CudaStorage, DType, Device, Error, Layout, Result, Shape, Tensor};
-use cuda_kernels::{Gpu, Machine, Number};
+use cuda_kernels::{Download, Gpu, Machine, Number};
 
 use crate::processor::{DeviceError, Processor};
 
@@ -132,6 +132,21 @@ fn product(rows: &CudaStorage, count: usize, weight: &CudaStorage, width: usize,
     rows.matmul(weight, (1, count, width, depth), &left, &right)
 }
 
+/// Begins to copy a float32 tensor of this device.
+pub(crate) fn download(cuda: &Cuda, tensor: &Tensor) -> Result<Download> {
+    let (storage, layout) = tensor.storage_and_layout();
+    let candle_core::Storage::Cuda(storage) = &*storage else {
+        return Err(Error::Msg(format!("expected a tensor of {cuda:?}, found one of the CPU")));
+    };
+    cuda.check(storage, layout, "download")?;
+    // A copy within the device, which is little beside the one from it: Candle's tensor may be freed before that is done.
+    let copy = storage.try_clone(layout)?;
+    match copy.slice {
+        CudaStorageSlice::F32(values) => cuda.gpu.begin_download(values).map_err(wrap),
+        _ => Err(Error::UnsupportedDTypeForOp(storage.dtype(), "download")),
+    }
+}
+
 /// Runs an expression with a type in place of the activations' type.
 macro_rules! with_number {
     ($dtype:expr, $op:expr, |$number:ident| $body:expr) => {
@@ -172,7 +187,7 @@ pub(crate) fn made_for_device<R>(kept: Option<&Arc<R>>) -> Result<&R> {
 }
 
 /// An error of a kernel as Candle's.
-fn wrap(error: cuda_kernels::Error) -> Error {
+pub(crate) fn wrap(error: cuda_kernels::Error) -> Error {
     Error::Cuda(Box::new(error))
 }
 
@@ -194,8 +209,14 @@ pub fn out_of_memory(error: &Error) -> Option<String> {
     match error {
         Error::WithBacktrace { inner, .. } | Error::Context { inner, .. } => out_of_memory(inner),
         Error::Cuda(error) => {
-            if let Some(cuda_kernels::Error::OutOfMemory { bytes }) = error.downcast_ref() {
-                return Some(format!("of the CUDA device: {bytes} bytes"));
+            match error.downcast_ref() {
+                Some(cuda_kernels::Error::OutOfMemory { bytes }) => {
+                    return Some(format!("of the CUDA device: {bytes} bytes"));
+                }
+                Some(cuda_kernels::Error::OutOfPageLockedMemory { bytes }) => {
+                    return Some(format!("that the CUDA device can copy to: {bytes} bytes"));
+                }
+                _ => {}
             }
             let of_candle = match error.downcast_ref()? {
                 CudaError::Cuda(error) => error.0 == CUresult::CUDA_ERROR_OUT_OF_MEMORY,

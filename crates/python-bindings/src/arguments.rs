@@ -23,12 +23,12 @@ impl<'py> FromPyObject<'_, 'py> for Given<'py> {
 }
 
 impl Given<'_> {
-    /// The positive integer given, or `otherwise` if nothing was.
+    /// The positive integer given, or `None` if nothing was.
     ///
     /// # Errors
     /// As for [`positive_integer`].
-    pub(crate) fn positive_integer_or(self, otherwise: usize, name: &str) -> PyResult<usize> {
-        self.0.map_or(Ok(otherwise), |value| positive_integer(&value, name))
+    pub(crate) fn positive_integer(self, name: &str) -> PyResult<Option<usize>> {
+        self.0.map(|value| positive_integer(&value, name)).transpose()
     }
 
     /// The bool given (Python's or numpy's), or false if nothing was.

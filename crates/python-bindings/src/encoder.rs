@@ -11,9 +11,6 @@ use crate::door;
 use crate::errors::shape_error;
 use crate::texts_in::{prompt_in, texts_in};
 
-/// The batch size where none is given, the reference's.
-const BATCH_SIZE: usize = 32;
-
 /// A loaded model. Any number of threads may use it at the same time.
 #[cfg_attr(not(feature = "cuda"), pyclass(frozen, module = "corten._native"))]
 #[cfg_attr(feature = "cuda", pyclass(frozen, module = "corten_cuda._native"))]
@@ -152,7 +149,7 @@ impl Encoder {
         let progress = progress_in(progress)?;
         let options = EncodeOptions {
             prompt: prompt_in(prompt)?,
-            batch_size: batch_size.positive_integer_or(BATCH_SIZE, "batch_size")?,
+            batch_size: batch_size.positive_integer("batch_size")?,
             normalize: normalize.bool_or_false("normalize")?,
             truncate_dim: optional_positive_integer(truncate_dim, "truncate_dim")?,
         };
@@ -181,7 +178,7 @@ impl Encoder {
         let progress = progress_in(progress)?;
         let options = SparseOptions {
             prompt: prompt_in(prompt)?,
-            batch_size: batch_size.positive_integer_or(BATCH_SIZE, "batch_size")?,
+            batch_size: batch_size.positive_integer("batch_size")?,
             max_active_dims: optional_positive_integer(max_active_dims, "max_active_dims")?,
         };
         let texts = texts_in(texts)?;
@@ -208,7 +205,7 @@ impl Encoder {
         let progress = progress_in(progress)?;
         let options = EncodeOptions {
             prompt: prompt_in(prompt)?,
-            batch_size: batch_size.positive_integer_or(BATCH_SIZE, "batch_size")?,
+            batch_size: batch_size.positive_integer("batch_size")?,
             ..EncodeOptions::default()
         };
         let texts = texts_in(texts)?;
