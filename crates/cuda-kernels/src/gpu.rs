@@ -12,6 +12,7 @@ use cudarc::driver::{
 
 use crate::download::{Download, Downloads};
 use crate::error::Error;
+use crate::fused_product::FusedProducts;
 use crate::machine::{Argument, Launch, Machine, check};
 use crate::number::Element;
 use crate::nvrtc::Nvrtc;
@@ -110,6 +111,14 @@ impl Gpu {
         self.downloads.begin(&self.stream, slice)
     }
 
+    /// cuBLASLt in the stream of this value.
+    ///
+    /// # Errors
+    /// There is no memory for its workspace.
+    pub fn fused_products(&self) -> Result<FusedProducts, Error> {
+        FusedProducts::new(&self.stream)
+    }
+
     /// The compiled kernel of a program, compiled on first use.
     fn function(&self, program: &Program) -> Result<CudaFunction, Error> {
         let mut functions = self.functions.lock().unwrap_or_else(PoisonError::into_inner);
@@ -149,7 +158,7 @@ pub(crate) fn driver_error(what: &str, error: DriverError) -> Error {
 }
 
 /// As [`driver_error`], where memory was asked for.
-fn memory_error(what: &str, bytes: usize, error: DriverError) -> Error {
+pub(crate) fn memory_error(what: &str, bytes: usize, error: DriverError) -> Error {
     match error.0 {
         CUresult::CUDA_ERROR_OUT_OF_MEMORY => Error::OutOfMemory { bytes },
         _ => driver_error(what, error),

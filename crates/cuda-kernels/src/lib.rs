@@ -18,6 +18,8 @@ mod embedding;
 mod embedding_bag;
 mod error;
 #[cfg(feature = "cuda")]
+mod fused_product;
+#[cfg(feature = "cuda")]
 mod gpu;
 mod layer_norm;
 mod lengths;
@@ -37,6 +39,8 @@ pub use download::Download;
 pub use embedding::{EmbeddingTables, embedding_layer_norm, embedding_program};
 pub use embedding_bag::{BagRows, embedding_bag_mean, embedding_bag_program};
 pub use error::Error;
+#[cfg(feature = "cuda")]
+pub use fused_product::{FusedLinear, FusedProducts};
 #[cfg(feature = "cuda")]
 pub use gpu::{Gpu, OLDEST_CAPABILITY};
 pub use layer_norm::{LayerNorm, add_layer_norm, layer_norm_program};

@@ -59,7 +59,7 @@ pub use encoder::Encoder;
 pub use error::EncodeError;
 pub use loaded_on::LoadedOn;
 pub use model_files::{ModelFileError, Settings, Similarity, TokenizerFiles};
-pub use models::{Dtype, Level, LevelError, ModelError};
+pub use models::{DeviceProducts, Dtype, Level, LevelError, ModelError};
 pub use options::{Device, DtypeChoice, EncodeOptions, LoadOptions, SparseOptions};
 pub use run::{Watch, panic_message};
 pub use sparse_rows::SparseRows;

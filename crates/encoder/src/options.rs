@@ -1,6 +1,6 @@
 //! What a caller can choose.
 
-use models::Dtype;
+use models::{DeviceProducts, Dtype};
 
 /// How to load a model.
 #[derive(Debug, Clone, Default)]
@@ -12,6 +12,8 @@ pub struct LoadOptions {
     pub dtype: DtypeChoice,
     /// Where the model runs.
     pub device: Device,
+    /// Who adds the biases of a device's products.
+    pub products: DeviceProducts,
 }
 
 /// Where a model runs.

@@ -16,9 +16,9 @@ use candle_core::cuda_backend::cudarc::driver::CudaSlice;
 use candle_core::cuda_backend::cudarc::driver::sys::CUresult;
 use candle_core::cuda_backend::{CudaDType, CudaError, CudaStorageSlice};
 use candle_core::{CudaDevice, CudaStorage, DType, Device, Error, Layout, Result, Shape, Tensor};
-use cuda_kernels::{Download, Gpu, Machine, Number};
+use cuda_kernels::{Download, FusedProducts, Gpu, Machine, Number};
 
-use crate::processor::{DeviceError, Processor};
+use crate::processor::{DeviceError, DeviceProducts, Processor};
 
 pub(crate) use blocks::{CudaLinear, CudaNorm, feed_forward, layer_norm, linear, self_attention};
 pub(crate) use embedding::embedding;
@@ -29,6 +29,8 @@ pub(crate) use texts::{CudaTermWeights, DeviceLengths, normalize, pooling, term_
 pub(crate) struct Cuda {
     gpu: Gpu,
     device: CudaDevice,
+    /// Where [`DeviceProducts`] asks for it.
+    fused_products: Option<FusedProducts>,
 }
 
 impl fmt::Debug for Cuda {
@@ -42,7 +44,7 @@ impl Cuda {
     ///
     /// # Errors
     /// As for [`crate::Processor::cuda`].
-    pub(crate) fn open(number: usize) -> std::result::Result<Self, DeviceError> {
+    pub(crate) fn open(number: usize, products: DeviceProducts) -> std::result::Result<Self, DeviceError> {
         let device_error = |error| refused(number, &wrap(error));
         let count = Gpu::count().map_err(device_error)?;
         if number >= count {
@@ -51,7 +53,11 @@ impl Cuda {
         }
         let device = CudaDevice::new_with_stream(number).map_err(|error| refused(number, &error))?;
         let gpu = Gpu::new(device.cuda_stream()).map_err(device_error)?;
-        Ok(Self { gpu, device })
+        let fused_products = match products {
+            DeviceProducts::Cublas => None,
+            DeviceProducts::CublasLt => Some(gpu.fused_products().map_err(device_error)?),
+        };
+        Ok(Self { gpu, device, fused_products })
     }
 
     /// The device as Candle's tensors name it.

@@ -40,7 +40,7 @@ pub use pending_values::PendingValues;
 pub use pooling::Pooling;
 #[cfg(not(feature = "cuda"))]
 pub use processor::out_of_memory;
-pub use processor::{DeviceError, Processor};
+pub use processor::{DeviceError, DeviceProducts, Processor};
 pub use ragged_batch::{RaggedBatch, RaggedBatchError};
 pub use self_attention::SelfAttention;
 pub use term_weights::TermWeights;

@@ -26,22 +26,24 @@ type Rows<'py> = (Bound<'py, PyArray1<i64>>, Bound<'py, PyArray1<i32>>, Bound<'p
 
 #[pymethods]
 impl Encoder {
-    /// Loads a model folder.
+    /// Loads a model folder. `products` says who adds the biases of a GPU's products, "cublas" or "cublaslt", for benches.
     #[new]
-    #[pyo3(signature = (path, *, threads = None, dtype = Given::default(), device = Given::default()),
-           text_signature = "(path, *, threads=None, dtype='float32', device='cpu')")]
+    #[pyo3(signature = (path, *, threads = None, dtype = Given::default(), device = Given::default(), products = Given::default()),
+           text_signature = "(path, *, threads=None, dtype='float32', device='cpu', products='cublas')")]
     fn new(
         py: Python<'_>,
         path: &Bound<'_, PyAny>,
         threads: Option<&Bound<'_, PyAny>>,
         dtype: Given<'_>,
         device: Given<'_>,
+        products: Given<'_>,
     ) -> PyResult<Self> {
         let path = path_in(path)?;
         let options = LoadOptions {
             threads: optional_positive_integer(threads, "threads")?,
             dtype: dtype.dtype_or_default()?,
             device: device.device_or_cpu()?,
+            products: products.products_or_default()?,
         };
         let encoder = door::run(py, None, |_| encoder::Encoder::load(&path, &options))?;
         Ok(Self { encoder, loaded_on: LoadedOn::by_this_process(options.device) })
