@@ -36,6 +36,7 @@ class Encoder:
         threads: int | None = None,
         dtype: str = "float32",
         device: str = "cpu",
+        products: str = "cublas",
     ) -> Encoder: ...
     @property
     def device(self) -> str: ...

@@ -13,6 +13,14 @@ import numpy as np
 _Method = TypeVar("_Method", bound=Callable[..., Any])
 
 
+class _Default(int):
+    """An int that is not the equal one that a caller gives."""
+
+
+# The reference's. Only one that a caller gives holds on a GPU, which takes many more short texts at once.
+DEFAULT_BATCH_SIZE = _Default(32)
+
+
 def signature_of(method: _Method) -> Callable[[Callable[..., Any]], _Method]:
     """Gives the decorated function the signature of `method`, for type checkers and for `inspect.signature`."""
 

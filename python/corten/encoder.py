@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast, overload
 
 from corten._native import cpu_info
 from corten.arguments import (
+    DEFAULT_BATCH_SIZE,
     boolean,
     check_dense_arguments,
     check_encode_arguments,
@@ -39,8 +40,8 @@ Texts: TypeAlias = str | Iterable[str]
 class Encoder(EncoderSettings, SparseMethods):
     """A sentence-transformers model that turns texts into vectors: dense arrays, or SparseEmbeddings of a SPLADE model.
 
-    Any number of threads may share one Encoder; `encode` runs without the GIL and on all cores. The result for a text
-    does not depend, not even in its last bit, on the other texts, `batch_size` or `threads`.
+    Any number of threads may share one Encoder; `encode` runs without the GIL and on all cores. On a CPU the result for
+    a text does not depend, not even in its last bit, on the other texts, `batch_size` or `threads`.
 
     Attributes:
         prompts: Prompts by name. "query" and "document" are always there, empty where the model has none.
@@ -151,7 +152,7 @@ class Encoder(EncoderSettings, SparseMethods):
         sentences: Texts | None = None,
         prompt_name: str | None = None,
         prompt: str | None = None,
-        batch_size: int = 32,
+        batch_size: int = DEFAULT_BATCH_SIZE,
         show_progress_bar: bool | None = None,
         output_value: str = "sentence_embedding",
         precision: Precision | None = "float32",
@@ -178,7 +179,8 @@ class Encoder(EncoderSettings, SparseMethods):
             sentences: One text, or any iterable of texts (`inputs=` is the same).
             prompt_name: A name in `prompts`: that prompt is put before each text.
             prompt: The prompt itself; overrules `prompt_name`. "" means none.
-            batch_size: How many texts are computed together. It changes speed and memory, never a value.
+            batch_size: The most texts that are computed together. It changes speed and memory, on a CPU never a value. Where
+                it is not given, on a CPU 32 texts, on a GPU as many as fill it (about 16,000 tokens).
             show_progress_bar: None shows a bar where this module's logger is at INFO or DEBUG.
             output_value: "sentence_embedding", or "token_embeddings" for one float32 array `[tokens, hidden]` a text.
             precision: "float32", "int8", "uint8", "binary" or "ubinary": see `corten.quantize_embeddings`.
@@ -216,7 +218,9 @@ class Encoder(EncoderSettings, SparseMethods):
             texts = list(texts)  # a bar should know where it ends
         single = isinstance(sentences, str)
         with progress_bar(len(texts) if isinstance(texts, Sized) else None, show=show_progress_bar) as progress:
-            common: dict[str, Any] = {"prompt": prompt, "batch_size": batch_size, "progress": progress}
+            common: dict[str, Any] = {"prompt": prompt, "progress": progress}
+            if batch_size is not DEFAULT_BATCH_SIZE:
+                common["batch_size"] = batch_size
             if self._native.is_sparse:
                 cut = self.truncate_dim if truncate_dim is None else truncate_dim
                 check_sparse_arguments(output_value, precision, normalize, cut)

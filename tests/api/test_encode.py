@@ -140,6 +140,30 @@ def test_batch_size_changes_no_bit(tiny: corten.Encoder) -> None:
         assert np.array_equal(tiny.encode(TEXTS, batch_size=batch_size), expected)
 
 
+@pytest.mark.parametrize("output_value", ["sentence_embedding", "token_embeddings"])
+def test_only_a_given_batch_size_is_passed_on(
+    tiny: corten.Encoder, monkeypatch: pytest.MonkeyPatch, output_value: str
+) -> None:
+    """Where none is given the device decides."""
+    told: list[object] = []
+
+    class Native:
+        is_sparse = False
+        device = tiny.device
+
+        def encode(self, texts: list[str], **arguments: object) -> np.ndarray:
+            told.append(arguments.get("batch_size"))
+            return np.zeros((len(texts), 16), np.float32)
+
+        token_embeddings = encode
+
+    monkeypatch.setattr(tiny, "_native", Native())
+    tiny.encode(TEXTS, output_value=output_value)
+    tiny.encode(TEXTS, output_value=output_value, batch_size=32)
+    tiny.encode_query(TEXTS, output_value=output_value, batch_size=7)
+    assert told == [None, 32, 7]
+
+
 @pytest.mark.parametrize("argument", ["batch_size", "truncate_dim"])
 @pytest.mark.parametrize("value", [0, -1, True, False, 2.0, float("nan"), "2"])
 def test_integers_out_of_range(tiny: corten.Encoder, argument: str, value: Any) -> None:

@@ -48,6 +48,12 @@ pub enum Error {
         /// How much was asked for.
         bytes: usize,
     },
+    /// The machine does not give the device so much of its memory.
+    #[error("of the machine for {bytes} page-locked bytes")]
+    OutOfPageLockedMemory {
+        /// How much was asked for.
+        bytes: usize,
+    },
     /// The device or its driver.
     #[error("{0}")]
     Device(String),

@@ -10,7 +10,9 @@ use cudarc::driver::{
     CudaContext, CudaFunction, CudaSlice, CudaStream, DevicePtr, DevicePtrMut, DriverError, LaunchConfig, PushKernelArg,
 };
 
+use crate::download::{Download, Downloads};
 use crate::error::Error;
+use crate::fused_product::FusedProducts;
 use crate::machine::{Argument, Launch, Machine, check};
 use crate::number::Element;
 use crate::nvrtc::Nvrtc;
@@ -23,9 +25,10 @@ pub const OLDEST_CAPABILITY: (i32, i32) = (8, 0);
 /// the end of each batch, and map it anew for the next.
 const KEPT_MEMORY: u64 = 1 << 30;
 
-/// A device and one of its streams, in which everything runs in the order in which it was asked for.
+/// A device and one of its streams, in which everything but downloads runs in the order in which it was asked for.
 pub struct Gpu {
     stream: Arc<CudaStream>,
+    downloads: Downloads,
     /// Such as `sm_90`.
     architecture: String,
     compiler: Nvrtc,
@@ -66,12 +69,14 @@ impl Gpu {
             )));
         }
         // SAFETY: events would order the uses of memory by several streams. Every slice here belongs to one stream for its whole life:
-        // `upload` and `reserve` make it there, kernels run there, and it is freed there.
+        // `upload` and `reserve` make it there, kernels run there, and it is freed there. A download, the one thing in another stream, has
+        // events of its own and keeps its slice until they say that it is done.
         unsafe { context.disable_event_tracking() };
         keep_memory(context).map_err(|error| driver_error("setting up the memory of the CUDA device", error))?;
         Ok(Self {
             architecture: format!("sm_{major}{minor}"),
             compiler: Nvrtc::find()?,
+            downloads: Downloads::new(&stream).map_err(|error| driver_error("setting up the CUDA device", error))?,
             functions: Mutex::default(),
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             stream,
@@ -95,6 +100,23 @@ impl Gpu {
         }
         let copied = self.stream.memcpy_dtoh(slice, output).and_then(|()| self.stream.synchronize());
         copied.map_err(|error| driver_error("copying from the CUDA device", error))
+    }
+
+    /// Begins to copy `slice`, of this device, to the machine's memory, once everything asked for before is done and beside what is asked
+    /// for after.
+    ///
+    /// # Errors
+    /// There is no page-locked memory, or the device refuses.
+    pub fn begin_download(&self, slice: CudaSlice<f32>) -> Result<Download, Error> {
+        self.downloads.begin(&self.stream, slice)
+    }
+
+    /// cuBLASLt in the stream of this value.
+    ///
+    /// # Errors
+    /// There is no memory for its workspace.
+    pub fn fused_products(&self) -> Result<FusedProducts, Error> {
+        FusedProducts::new(&self.stream)
     }
 
     /// The compiled kernel of a program, compiled on first use.
@@ -130,13 +152,13 @@ fn keep_memory(context: &CudaContext) -> Result<(), DriverError> {
 }
 
 /// What the driver said while it did something.
-fn driver_error(what: &str, error: DriverError) -> Error {
+pub(crate) fn driver_error(what: &str, error: DriverError) -> Error {
     let name = error.error_name().map(|name| name.to_string_lossy().into_owned());
     Error::Device(format!("{what}: {} ({error})", name.unwrap_or_else(|_| format!("error {}", error.0 as u32))))
 }
 
 /// As [`driver_error`], where memory was asked for.
-fn memory_error(what: &str, bytes: usize, error: DriverError) -> Error {
+pub(crate) fn memory_error(what: &str, bytes: usize, error: DriverError) -> Error {
     match error.0 {
         CUresult::CUDA_ERROR_OUT_OF_MEMORY => Error::OutOfMemory { bytes },
         _ => driver_error(what, error),

@@ -12,9 +12,13 @@
 
 mod activation;
 mod attention;
+#[cfg(feature = "cuda")]
+mod download;
 mod embedding;
 mod embedding_bag;
 mod error;
+#[cfg(feature = "cuda")]
+mod fused_product;
 #[cfg(feature = "cuda")]
 mod gpu;
 mod layer_norm;
@@ -30,9 +34,13 @@ mod term_weights;
 
 pub use activation::{activation_program, add_bias_activate};
 pub use attention::{WIDEST_HEAD, attention, attention_program};
+#[cfg(feature = "cuda")]
+pub use download::Download;
 pub use embedding::{EmbeddingTables, embedding_layer_norm, embedding_program};
 pub use embedding_bag::{BagRows, embedding_bag_mean, embedding_bag_program};
 pub use error::Error;
+#[cfg(feature = "cuda")]
+pub use fused_product::{FusedLinear, FusedProducts};
 #[cfg(feature = "cuda")]
 pub use gpu::{Gpu, OLDEST_CAPABILITY};
 pub use layer_norm::{LayerNorm, add_layer_norm, layer_norm_program};

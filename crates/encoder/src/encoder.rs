@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use model_files::Settings;
 use models::{DenseModel, Dtype, StaticModel};
 
+use crate::compute::{Batches, Compute, place};
+use crate::embed::{Embed, Hidden};
 use crate::error::EncodeError;
 use crate::limits::{at_least_one, check_max_seq_length, zeros};
 use crate::model::{Model, Parts};
@@ -14,9 +16,12 @@ use crate::options::{Device, EncodeOptions, LoadOptions};
 use crate::plan::{Budget, Plan};
 use crate::processor::choose;
 use crate::run::{Call, Watch};
-use crate::stages::{Embed, Hidden, TokenIds, Tokenise, Tokens};
 use crate::static_texts::{self, StaticCall};
 use crate::thread_pool;
+use crate::tokenise::{TokenIds, Tokenise};
+
+/// Most texts of a batch on the CPU where the caller does not say, the reference's.
+const TEXTS_PER_BATCH: usize = 32;
 
 /// A loaded embedding model.
 ///
@@ -47,8 +52,8 @@ impl Encoder {
 
     /// Turns texts into rows: `[texts.len(), output_dimension]`, row-major float32, in the order of the texts.
     ///
-    /// A row has the same bits whatever the other texts, their order, the batch size and the number of threads. At most one
-    /// batch more than there are threads is in flight; beyond those a call holds the texts until they are tokens, 4 bytes
+    /// On the CPU a row has the same bits whatever the other texts, their order, the batch size and the number of threads. At most one
+    /// batch more than there are threads is in flight, on a device four; beyond those a call holds the texts until they are tokens, 4 bytes
     /// per token and the result.
     ///
     /// `watch` is called on this thread about every 50 ms, with the number of texts finished so far, and cancels the call
@@ -64,7 +69,7 @@ impl Encoder {
         options: &EncodeOptions,
         watch: &mut Watch<'_>,
     ) -> Result<Vec<f32>, EncodeError> {
-        at_least_one("batch_size", options.batch_size)?;
+        at_least_one("batch_size", options.batch_size.unwrap_or(1))?;
         at_least_one("truncate_dim", options.truncate_dim.unwrap_or(1))?;
         let mut call = Call::new(thread_pool::pool(self.threads)?, watch);
         match &self.parts.model {
@@ -90,22 +95,14 @@ impl Encoder {
         } else {
             0
         };
-        let tokens = self.tokens(call, texts, prompt, max_seq_length, options.batch_size)?;
-        let stage = Arc::new(Embed {
-            model: Arc::clone(model),
-            tokens,
-            excluded_prompt_tokens,
-            dimension,
-            normalize: options.normalize,
-        });
-        call.run(&stage, |call, batch, output: Vec<f32>| {
-            let texts = stage.tokens.plan.texts(batch);
+        let embed = Embed { model: Arc::clone(model), excluded_prompt_tokens, dimension, normalize: options.normalize };
+        let texts = Tokenise::new(&self.parts.tokenizer, texts, prompt, max_seq_length);
+        self.run(call, texts, self.texts_per_batch(options.batch_size), embed, |texts, output: Vec<f32>| {
             for (&text, row) in texts.iter().zip(output.chunks_exact(dimension)) {
                 if let Some(place) = rows.chunks_exact_mut(dimension).nth(text) {
                     place.copy_from_slice(row);
                 }
             }
-            call.finish_texts(texts.len());
         })?;
         Ok(rows)
     }
@@ -138,14 +135,14 @@ impl Encoder {
         watch: &mut Watch<'_>,
     ) -> Result<Vec<Vec<f32>>, EncodeError> {
         let model = self.parts.model.of_token_vectors()?;
-        at_least_one("batch_size", options.batch_size)?;
+        at_least_one("batch_size", options.batch_size.unwrap_or(1))?;
         let prompt = options.prompt.as_deref().unwrap_or_default();
         let mut vectors = vec![Vec::new(); texts.len()];
         let mut call = Call::new(thread_pool::pool(self.threads)?, watch);
-        let tokens = self.tokens(&mut call, texts, prompt, self.length_limit(), options.batch_size)?;
-        let stage = Arc::new(Hidden { model: Arc::clone(model), tokens });
-        call.run(&stage, |call, batch, output| {
-            call.finish_texts(stage.tokens.plan.place(batch, output, &mut vectors));
+        let texts = Tokenise::new(&self.parts.tokenizer, texts, prompt, self.length_limit());
+        let hidden = Hidden { model: Arc::clone(model) };
+        self.run(&mut call, texts, self.texts_per_batch(options.batch_size), hidden, |texts, output| {
+            place(texts, output, &mut vectors);
         })?;
         Ok(vectors)
     }
@@ -161,7 +158,8 @@ impl Encoder {
         watch: &mut Watch<'_>,
     ) -> Result<Vec<Box<[u32]>>, EncodeError> {
         let mut call = Call::new(thread_pool::pool(self.threads)?, watch);
-        self.tokenise(&mut call, texts, prompt.unwrap_or_default(), self.length_limit())
+        let stage = Tokenise::new(&self.parts.tokenizer, texts, prompt.unwrap_or_default(), self.length_limit());
+        tokenise(&mut call, stage)
     }
 
     /// Width of the rows of [`Encoder::encode`]: that of the model, cut to `truncate_dim` or, without one, to the
@@ -237,42 +235,53 @@ impl Encoder {
         self.parts.dtype
     }
 
-    pub(crate) fn tokens(
-        &self,
-        call: &mut Call<'_, '_>,
-        texts: Vec<String>,
-        prompt: &str,
-        max_seq_length: usize,
-        batch_size: usize,
-    ) -> Result<Tokens, EncodeError> {
-        let ids = self.tokenise(call, texts, prompt, max_seq_length)?;
-        let counts: Vec<usize> = ids.iter().map(|ids| ids.len()).collect();
-        let budget = match self.device {
-            Device::Cpu | Device::Auto => Budget::of_threads(self.threads),
-            Device::Cuda(_) => Budget::of_device(),
-        };
-        Ok(Tokens { ids, plan: Plan::new(&counts, budget, batch_size), workers: budget.workers })
+    /// The most texts of a batch. Where the caller does not say, a device takes as many as fill one: its tokens are what counts there.
+    pub(crate) fn texts_per_batch(&self, batch_size: Option<usize>) -> usize {
+        batch_size.unwrap_or(if self.is_on_device() { usize::MAX } else { TEXTS_PER_BATCH })
     }
 
-    fn tokenise(
+    pub(crate) fn is_on_device(&self) -> bool {
+        matches!(self.device, Device::Cuda(_))
+    }
+
+    /// Tokenises and computes all texts, and gives the places of the texts of each batch and its output to `place`.
+    pub(crate) fn run<C: Compute>(
         &self,
         call: &mut Call<'_, '_>,
-        texts: Vec<String>,
-        prompt: &str,
-        max_seq_length: usize,
-    ) -> Result<Vec<TokenIds>, EncodeError> {
-        let stage = Arc::new(Tokenise::new(&self.parts.tokenizer, texts, prompt, max_seq_length));
-        let mut ids = vec![TokenIds::default(); stage.texts()];
-        let place = |_: &mut Call<'_, '_>, task: usize, output: Vec<TokenIds>| {
-            for (place, of_text) in ids.iter_mut().skip(stage.range(task).start).zip(output) {
-                *place = of_text;
-            }
+        texts: Tokenise,
+        batch_size: usize,
+        compute: C,
+        mut place: impl FnMut(&[usize], C::Output),
+    ) -> Result<(), EncodeError> {
+        let mut place_and_count = |call: &mut Call<'_, '_>, texts: &[usize], output| {
+            place(texts, output);
+            call.finish_texts(texts.len());
         };
-        if stage.is_short() {
-            call.run_here(&stage, place)?;
-        } else {
-            call.run(&stage, place)?;
+        if self.is_on_device() {
+            let limits = (Budget::of_device(), batch_size);
+            return call.run_on_device(&texts, limits, &compute, place_and_count);
         }
-        Ok(ids)
+        let ids = tokenise(call, texts)?;
+        let counts: Vec<usize> = ids.iter().map(|ids| ids.len()).collect();
+        let plan = Plan::new(&counts, Budget::of_threads(self.threads), batch_size);
+        let stage = Arc::new(Batches { compute, ids, plan });
+        call.run(&stage, |call, batch, output| place_and_count(call, stage.plan.texts(batch), output))
     }
+}
+
+/// The token ids of all texts.
+fn tokenise(call: &mut Call<'_, '_>, texts: Tokenise) -> Result<Vec<TokenIds>, EncodeError> {
+    let mut ids = vec![TokenIds::default(); texts.texts()];
+    let stage = Arc::new(texts);
+    let place = |_: &mut Call<'_, '_>, task: usize, output: Vec<TokenIds>| {
+        for (place, of_text) in ids.iter_mut().skip(stage.range(task).start).zip(output) {
+            *place = of_text;
+        }
+    };
+    if stage.is_short() {
+        call.run_here(&stage, place)?;
+    } else {
+        call.run(&stage, place)?;
+    }
+    Ok(ids)
 }

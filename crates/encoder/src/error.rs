@@ -2,7 +2,6 @@
 
 use model_files::ModelFileError;
 use models::ModelError;
-use rayon::ThreadPoolBuildError;
 
 /// Why loading or encoding failed.
 #[derive(Debug, thiserror::Error)]
@@ -76,7 +75,7 @@ pub enum EncodeError {
         /// How many were asked for.
         threads: usize,
         /// Why.
-        source: ThreadPoolBuildError,
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The caller cancelled the call.
     #[error("cancelled")]

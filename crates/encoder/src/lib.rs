@@ -30,7 +30,10 @@
 #![forbid(unsafe_code)]
 
 mod added_tokens;
+mod batcher;
 mod bert_words;
+mod compute;
+mod embed;
 mod encode_sparse;
 mod encoder;
 mod error;
@@ -38,15 +41,16 @@ mod limits;
 mod loaded_on;
 mod model;
 mod options;
+mod pipeline;
 mod plan;
 mod processor;
 mod rows;
 mod run;
 mod sparse_rows;
-mod stages;
 mod static_texts;
 mod text_tokenizer;
 mod thread_pool;
+mod tokenise;
 mod tokenizer_checks;
 mod tokenizer_definition;
 mod word_pieces;
@@ -55,7 +59,7 @@ pub use encoder::Encoder;
 pub use error::EncodeError;
 pub use loaded_on::LoadedOn;
 pub use model_files::{ModelFileError, Settings, Similarity, TokenizerFiles};
-pub use models::{Dtype, Level, LevelError, ModelError};
+pub use models::{DeviceProducts, Dtype, Level, LevelError, ModelError};
 pub use options::{Device, DtypeChoice, EncodeOptions, LoadOptions, SparseOptions};
 pub use run::{Watch, panic_message};
 pub use sparse_rows::SparseRows;

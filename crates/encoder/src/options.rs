@@ -1,6 +1,6 @@
 //! What a caller can choose.
 
-use models::Dtype;
+use models::{DeviceProducts, Dtype};
 
 /// How to load a model.
 #[derive(Debug, Clone, Default)]
@@ -12,6 +12,8 @@ pub struct LoadOptions {
     pub dtype: DtypeChoice,
     /// Where the model runs.
     pub device: Device,
+    /// Who adds the biases of a device's products.
+    pub products: DeviceProducts,
 }
 
 /// Where a model runs.
@@ -76,12 +78,13 @@ impl Default for DtypeChoice {
 }
 
 /// How to turn texts into rows.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct EncodeOptions {
     /// Put before every text as it is; it counts towards the length limit.
     pub prompt: Option<String>,
-    /// Most texts that go through the model together, at least 1. It changes speed and memory, never a result.
-    pub batch_size: usize,
+    /// Most texts that go through the model together, at least 1; `None` for 32 on the CPU, and on a device for as many as fill it. It
+    /// changes speed and memory, never a result.
+    pub batch_size: Option<usize>,
     /// Whether to bring every row to length 1, after the truncation. A zero row stays zero.
     pub normalize: bool,
     /// Number of leading values kept of each row, at least 1; more than there are keeps all. `None` for the model's own.
@@ -89,26 +92,14 @@ pub struct EncodeOptions {
 }
 
 /// How to turn texts into sparse rows.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct SparseOptions {
     /// As in [`EncodeOptions`].
     pub prompt: Option<String>,
     /// As in [`EncodeOptions`].
-    pub batch_size: usize,
+    pub batch_size: Option<usize>,
     /// Most values of a row, at least 1: the largest are kept. `None` for the model's own limit, which few have.
     pub max_active_dims: Option<usize>,
-}
-
-impl Default for SparseOptions {
-    fn default() -> Self {
-        Self { prompt: None, batch_size: 32, max_active_dims: None }
-    }
-}
-
-impl Default for EncodeOptions {
-    fn default() -> Self {
-        Self { prompt: None, batch_size: 32, normalize: false, truncate_dim: None }
-    }
 }
 
 #[cfg(test)]

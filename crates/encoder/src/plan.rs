@@ -21,9 +21,6 @@ const LEAST_BUDGET: usize = 192;
 /// from ordinary memory without waiting for what runs.
 const DEVICE_TOKEN_BUDGET: usize = 16_384;
 
-/// Batches in flight on a device: one is computed while the next is put together and the rows of the one before are taken apart.
-const DEVICE_WORKERS: usize = 2;
-
 /// How large batches should be.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Budget {
@@ -32,7 +29,7 @@ pub(crate) struct Budget {
     /// Most tokens of the last ones.
     least: usize,
     /// Batches that are computed at once.
-    pub(crate) workers: usize,
+    workers: usize,
 }
 
 impl Budget {
@@ -43,7 +40,18 @@ impl Budget {
 
     /// For a device, which does not gain from small ones.
     pub(crate) fn of_device() -> Self {
-        Self { most: DEVICE_TOKEN_BUDGET, least: DEVICE_TOKEN_BUDGET, workers: DEVICE_WORKERS }
+        Self { most: DEVICE_TOKEN_BUDGET, least: DEVICE_TOKEN_BUDGET, workers: 1 }
+    }
+
+    /// Most tokens of a batch.
+    pub(crate) fn most(self) -> usize {
+        self.most
+    }
+
+    /// The same with other sizes.
+    #[cfg(test)]
+    pub(crate) fn with_most(self, most: usize) -> Self {
+        Self { most, least: most, ..self }
     }
 }
 
@@ -100,17 +108,6 @@ impl Plan {
     pub(crate) fn texts(&self, batch: usize) -> &[usize] {
         self.batches.get(batch).and_then(|range| self.order.get(range.clone())).unwrap_or_default()
     }
-
-    /// Puts the outputs of a batch, one a text, where the texts stand in the caller's order. Gives the number of its texts.
-    pub(crate) fn place<T>(&self, batch: usize, outputs: Vec<T>, places: &mut [T]) -> usize {
-        let texts = self.texts(batch);
-        for (&text, output) in texts.iter().zip(outputs) {
-            if let Some(place) = places.get_mut(text) {
-                *place = output;
-            }
-        }
-        texts.len()
-    }
 }
 
 #[cfg(test)]
@@ -148,15 +145,6 @@ mod tests {
         let plan = planned(&[64; 40], 768, 32, 2);
         let sizes: Vec<usize> = batches(&plan).iter().map(Vec::len).collect();
         assert_eq!(sizes, [10, 7, 5, 4, 3, 3, 3, 3, 2]);
-    }
-
-    #[test]
-    fn outputs_are_placed_in_the_callers_order() {
-        let plan = planned(&[3, 9, 3, 9, 1], 100, 2, 1);
-        let mut places = vec![0; 5];
-        assert_eq!(plan.place(0, vec![10, 30], &mut places), 2);
-        assert_eq!(plan.place(2, vec![40], &mut places), 1);
-        assert_eq!(places, [0, 10, 0, 30, 40]);
     }
 
     #[test]

@@ -13,8 +13,8 @@ pub(crate) fn choose(options: &LoadOptions) -> Result<(Processor, Device, Dtype)
     let level = Level::selected().map_err(ModelError::from)?;
     let processor = match options.device {
         Device::Cpu => level.into(),
-        Device::Cuda(number) => Processor::cuda(level, number).map_err(ModelError::from)?,
-        Device::Auto => Processor::automatic(level),
+        Device::Cuda(number) => Processor::cuda(level, number, options.products).map_err(ModelError::from)?,
+        Device::Auto => Processor::automatic(level, options.products),
     };
     let device = match (processor.is_cuda(), options.device) {
         (false, _) => Device::Cpu,

@@ -61,6 +61,16 @@ impl<'watch, 'data> Call<'watch, 'data> {
         Self { pool, cancel: Cancel::new(), watch, last_look: Instant::now(), finished: 0 }
     }
 
+    /// The flag that ends the call's work.
+    pub(crate) fn cancel(&self) -> &Cancel {
+        &self.cancel
+    }
+
+    /// The threads that work for the call.
+    pub(crate) fn pool(&self) -> &Arc<ThreadPool> {
+        &self.pool
+    }
+
     /// Counts texts as finished for the next look.
     pub(crate) fn finish_texts(&mut self, texts: usize) {
         self.finished += texts;
@@ -82,44 +92,34 @@ impl<'watch, 'data> Call<'watch, 'data> {
         let (sender, receiver) = mpsc::channel();
         let mut next = 0;
         let mut in_flight = 0_usize;
-        let mut failure: Option<(usize, EncodeError)> = None;
+        let mut failure = Failure::default();
         pool.in_place_scope(|scope| {
             loop {
                 while in_flight < most_in_flight && next < stage.tasks() {
                     let task = next;
                     next += 1;
-                    if failure.as_ref().is_some_and(|(text, _)| stage.first_text(task) >= *text) {
+                    if failure.is_below(stage.first_text(task)) {
                         continue;
                     }
                     let (stage, cancel, sender) = (Arc::clone(stage), self.cancel.clone(), sender.clone());
                     scope.spawn(move |_| {
                         // The calling thread can only be gone if it panicked; then there is nobody to tell.
-                        let _ = sender.send((task, guarded(stage.as_ref(), task, &cancel)));
+                        let _ = sender.send((task, guarded(&cancel, || stage.work(task, &cancel))));
                     });
                     in_flight += 1;
                 }
                 if in_flight == 0 {
                     return Ok::<(), EncodeError>(());
                 }
-                let (task, result) = self.receive(&receiver)?;
+                let (task, result): Message<S::Output> = self.receive(&receiver)?;
                 in_flight -= 1;
                 match result {
                     Ok(output) => place(self, task, output),
-                    Err(error) => {
-                        let text = if error.ends_the_call() {
-                            self.cancel.cancel();
-                            0
-                        } else {
-                            error.text_index().unwrap_or_else(|| stage.first_text(task))
-                        };
-                        if failure.as_ref().is_none_or(|(lowest, _)| text < *lowest) {
-                            failure = Some((text, error));
-                        }
-                    }
+                    Err(error) => failure.note(error, stage.first_text(task), &self.cancel),
                 }
             }
         })?;
-        failure.map_or(Ok(()), |(_, error)| Err(error))
+        failure.into_result()
     }
 
     /// Runs the tasks one after another on the calling thread: for work shorter than waking another thread up.
@@ -129,14 +129,14 @@ impl<'watch, 'data> Call<'watch, 'data> {
         mut place: impl FnMut(&mut Self, usize, S::Output),
     ) -> Result<(), EncodeError> {
         for task in 0..stage.tasks() {
-            let output = guarded(stage.as_ref(), task, &self.cancel)?;
+            let output = guarded(&self.cancel, || stage.work(task, &self.cancel))?;
             place(self, task, output);
         }
         Ok(())
     }
 
-    /// Waits for the next result, looking up whenever it is time to.
-    fn receive<T>(&mut self, receiver: &Receiver<Message<T>>) -> Result<Message<T>, EncodeError> {
+    /// Waits for the next message of the threads, looking up whenever it is time to.
+    pub(crate) fn receive<M>(&mut self, receiver: &Receiver<M>) -> Result<M, EncodeError> {
         loop {
             if self.last_look.elapsed() >= LOOK_INTERVAL {
                 if !self.cancel.is_cancelled() && (self.watch)(self.finished).is_break() {
@@ -155,12 +155,42 @@ impl<'watch, 'data> Call<'watch, 'data> {
     }
 }
 
-/// Does a task unless the call is cancelled, and turns a panic into an error.
-fn guarded<S: Stage>(stage: &S, task: usize, cancel: &Cancel) -> Result<S::Output, EncodeError> {
+/// The error of a call: of several that of the lowest text.
+#[derive(Debug, Default)]
+pub(crate) struct Failure(Option<(usize, EncodeError)>);
+
+impl Failure {
+    /// Whether nothing from `text` on can change the error any more.
+    pub(crate) fn is_below(&self, text: usize) -> bool {
+        self.0.as_ref().is_some_and(|(failed, _)| text >= *failed)
+    }
+
+    /// Keeps an error of a task whose lowest text is `first_text`, if it is the lowest so far. An error that ends the call
+    /// cancels what still runs.
+    pub(crate) fn note(&mut self, error: EncodeError, first_text: usize, cancel: &Cancel) {
+        let text = if error.ends_the_call() {
+            cancel.cancel();
+            0
+        } else {
+            error.text_index().unwrap_or(first_text)
+        };
+        if self.0.as_ref().is_none_or(|(lowest, _)| text < *lowest) {
+            self.0 = Some((text, error));
+        }
+    }
+
+    /// The error, if there was one.
+    pub(crate) fn into_result(self) -> Result<(), EncodeError> {
+        self.0.map_or(Ok(()), |(_, error)| Err(error))
+    }
+}
+
+/// Does some work unless the call is cancelled, and turns a panic into an error.
+pub(crate) fn guarded<R>(cancel: &Cancel, work: impl FnOnce() -> Result<R, EncodeError>) -> Result<R, EncodeError> {
     if cancel.is_cancelled() {
         return Err(EncodeError::Cancelled);
     }
-    catch_unwind(AssertUnwindSafe(|| stage.work(task, cancel)))
+    catch_unwind(AssertUnwindSafe(work))
         .unwrap_or_else(|panic| Err(EncodeError::Internal(panic_message(panic.as_ref()))))
 }
 
@@ -175,126 +205,4 @@ pub fn panic_message(panic: &(dyn Any + Send)) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Mutex;
-    use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::thread::sleep;
-
-    use super::*;
-    use crate::thread_pool::pool;
-
-    type Work = dyn Fn(usize, &Cancel) -> Result<usize, EncodeError> + Send + Sync;
-
-    /// Tasks of one text each that do what a function says.
-    struct Tasks {
-        count: usize,
-        work: Box<Work>,
-        running: AtomicUsize,
-        most_running: AtomicUsize,
-        done: Mutex<Vec<usize>>,
-    }
-
-    impl Stage for Tasks {
-        type Output = usize;
-
-        fn tasks(&self) -> usize {
-            self.count
-        }
-
-        fn first_text(&self, task: usize) -> usize {
-            // Not in the order of the tasks, as for sorted batches.
-            self.count - 1 - task
-        }
-
-        fn work(&self, task: usize, cancel: &Cancel) -> Result<usize, EncodeError> {
-            let running = self.running.fetch_add(1, Ordering::SeqCst) + 1;
-            self.most_running.fetch_max(running, Ordering::SeqCst);
-            let result = (self.work)(task, cancel);
-            self.running.fetch_sub(1, Ordering::SeqCst);
-            self.done.lock().unwrap().push(task);
-            result
-        }
-    }
-
-    fn tasks(
-        count: usize,
-        work: impl Fn(usize, &Cancel) -> Result<usize, EncodeError> + Send + Sync + 'static,
-    ) -> Arc<Tasks> {
-        let (running, most_running) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        Arc::new(Tasks { count, work: Box::new(work), running, most_running, done: Mutex::new(Vec::new()) })
-    }
-
-    fn run(stage: &Arc<Tasks>, watch: &mut Watch<'_>) -> (Result<(), EncodeError>, Vec<(usize, usize)>) {
-        let mut placed = Vec::new();
-        let mut call = Call::new(pool(2).unwrap(), watch);
-        let result = call.run(stage, |_, task, output| placed.push((task, output)));
-        placed.sort_unstable();
-        (result, placed)
-    }
-
-    fn go_on(_: usize) -> ControlFlow<()> {
-        ControlFlow::Continue(())
-    }
-
-    #[test]
-    fn every_result_is_placed_once_and_no_more_tasks_run_than_threads() {
-        let stage = tasks(100, |task, _| Ok(task * 2));
-        let (result, placed) = run(&stage, &mut go_on);
-        result.unwrap();
-        assert_eq!(placed, (0..100).map(|task| (task, task * 2)).collect::<Vec<_>>());
-        assert!(stage.most_running.load(Ordering::SeqCst) <= 2);
-    }
-
-    #[test]
-    fn the_error_of_the_lowest_text_wins_whatever_the_timing() {
-        for slow in [10, 40] {
-            let stage = tasks(50, move |task, _| {
-                if task == slow {
-                    sleep(Duration::from_millis(20));
-                }
-                let index = 49 - task;
-                if task == 10 || task == 40 { Err(EncodeError::NonFinite { index }) } else { Ok(0) }
-            });
-            let (result, _) = run(&stage, &mut go_on);
-            assert!(matches!(result, Err(EncodeError::NonFinite { index: 9 })), "{result:?}");
-        }
-    }
-
-    #[test]
-    fn tasks_of_higher_texts_are_dropped_after_an_error() {
-        let stage = tasks(50, |_, _| Err(EncodeError::NonFinite { index: 0 }));
-        assert!(run(&stage, &mut go_on).0.is_err());
-        assert!(stage.done.lock().unwrap().len() <= 3);
-    }
-
-    #[test]
-    fn a_panic_is_an_internal_error_and_ends_the_call() {
-        let stage = tasks(50, |task, _| {
-            sleep(Duration::from_millis(10));
-            if task == 3 { panic!("seven") } else { Ok(0) }
-        });
-        let (result, _) = run(&stage, &mut go_on);
-        assert_eq!(result.unwrap_err().to_string(), "internal error: seven");
-        assert!(stage.done.lock().unwrap().len() < 40);
-        run(&tasks(5, |_, _| Ok(0)), &mut go_on).0.unwrap();
-    }
-
-    #[test]
-    fn the_watcher_is_called_and_cancels() {
-        let stage = tasks(1000, |_, cancel: &Cancel| {
-            sleep(Duration::from_millis(5));
-            cancel.check()?;
-            Ok(0)
-        });
-        let mut looks = 0;
-        let start = Instant::now();
-        let (result, _) = run(&stage, &mut |_| {
-            looks += 1;
-            if looks == 2 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        });
-        assert!(matches!(result, Err(EncodeError::Cancelled)), "{result:?}");
-        assert_eq!(looks, 2);
-        assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
-        assert_eq!(stage.running.load(Ordering::SeqCst), 0);
-    }
-}
+mod tests;

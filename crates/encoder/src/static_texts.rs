@@ -8,8 +8,8 @@ use models::{Cancel, StaticModel};
 use crate::error::EncodeError;
 use crate::rows;
 use crate::run::{Call, Stage};
-use crate::stages::tasks_of;
 use crate::text_tokenizer::TextTokenizer;
+use crate::tokenise::tasks_of;
 
 /// What is done to the texts of a call.
 pub(crate) struct StaticCall {

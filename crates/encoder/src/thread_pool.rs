@@ -73,7 +73,7 @@ pub(crate) fn pool(threads: usize) -> Result<Arc<ThreadPool>, EncodeError> {
         .num_threads(threads)
         .thread_name(|index| format!("corten-{index}"))
         .build()
-        .map_err(|source| EncodeError::Threads { threads, source })?;
+        .map_err(|source| EncodeError::Threads { threads, source: Box::new(source) })?;
     let pool = Arc::new(pool);
     pools.insert(threads, Arc::clone(&pool));
     Ok(pool)

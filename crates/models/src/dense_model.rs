@@ -1,21 +1,21 @@
 //! A dense sentence embedding model: encoder and head.
 
-use candle_core::{DType, Device, Tensor};
 use model_files::SentenceModel;
-use ops::{Level, Processor, RaggedBatch};
+use ops::{Processor, RaggedBatch};
 
 use crate::bert::Bert;
 use crate::cancel::Cancel;
 use crate::dtype::Dtype;
 use crate::error::ModelError;
 use crate::head::Head;
+use crate::pending_values::PendingValues;
 use crate::try_device::try_device;
 
 /// BERT, pooling, and the dense and normalising modules after it.
 pub struct DenseModel {
     bert: Bert,
     head: Head,
-    level: Level,
+    processor: Processor,
 }
 
 impl DenseModel {
@@ -28,7 +28,7 @@ impl DenseModel {
         let config = &files.transformer.config;
         let bert = Bert::load(processor, dtype, config, &files.transformer.weights)?;
         let head = Head::load(processor, &files.modules, config.hidden_size)?;
-        let model = Self { bert, head, level: processor.level() };
+        let model = Self { bert, head, processor: processor.clone() };
         try_device(processor, |batch| model.embed(batch, 0, &Cancel::new()))?;
         Ok(model)
     }
@@ -56,7 +56,15 @@ impl DenseModel {
     /// # Errors
     /// The call was cancelled, or a token id or length is beyond the model's tables.
     pub fn hidden(&self, batch: &RaggedBatch, cancel: &Cancel) -> Result<Vec<f32>, ModelError> {
-        into_values(&self.bert.forward(batch, cancel)?)
+        self.launch_hidden(batch, cancel)?.wait()
+    }
+
+    /// [`DenseModel::hidden`], which a device may still be computing when this returns.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn launch_hidden(&self, batch: &RaggedBatch, cancel: &Cancel) -> Result<PendingValues, ModelError> {
+        PendingValues::of(&self.processor, &self.bert.forward(batch, cancel)?)
     }
 
     /// One row a text, `[texts, dimension]`, row-major. The first `excluded_prompt_tokens` tokens of each text are left out
@@ -70,17 +78,25 @@ impl DenseModel {
         excluded_prompt_tokens: usize,
         cancel: &Cancel,
     ) -> Result<Vec<f32>, ModelError> {
+        self.launch_embed(batch, excluded_prompt_tokens, cancel)?.wait()
+    }
+
+    /// [`DenseModel::embed`], which a device may still be computing when this returns.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn launch_embed(
+        &self,
+        batch: &RaggedBatch,
+        excluded_prompt_tokens: usize,
+        cancel: &Cancel,
+    ) -> Result<PendingValues, ModelError> {
         let hidden = self.bert.forward(batch, cancel)?;
-        into_values(&self.head.forward(&hidden, batch, excluded_prompt_tokens)?)
+        PendingValues::of(&self.processor, &self.head.forward(&hidden, batch, excluded_prompt_tokens)?)
     }
 
     /// Divides each row of `rows` (`[n, columns]`) by its Euclidean norm, in place; a zero row stays zero.
     pub fn normalize(&self, rows: &mut [f32], columns: usize) {
-        ops::l2_normalize(self.level, rows, columns);
+        ops::l2_normalize(self.processor.level(), rows, columns);
     }
-}
-
-/// The values of a tensor, row-major, from wherever and in whatever it is.
-pub(crate) fn into_values(tensor: &Tensor) -> Result<Vec<f32>, ModelError> {
-    Ok(tensor.to_device(&Device::Cpu)?.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?)
 }

@@ -11,6 +11,7 @@ mod dtype;
 mod error;
 mod head;
 mod mlm_head;
+mod pending_values;
 mod splade_model;
 mod static_model;
 mod try_device;
@@ -19,7 +20,8 @@ pub use cancel::Cancel;
 pub use dense_model::DenseModel;
 pub use dtype::Dtype;
 pub use error::ModelError;
+pub use pending_values::PendingValues;
 pub use splade_model::SpladeModel;
 pub use static_model::StaticModel;
 
-pub use ops::{DeviceError, Level, LevelError, Processor, RaggedBatch};
+pub use ops::{DeviceError, DeviceProducts, Level, LevelError, Processor, RaggedBatch};

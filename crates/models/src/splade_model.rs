@@ -4,16 +4,17 @@ use ops::{Processor, RaggedBatch};
 
 use crate::bert::Bert;
 use crate::cancel::Cancel;
-use crate::dense_model::into_values;
 use crate::dtype::Dtype;
 use crate::error::ModelError;
 use crate::mlm_head::MlmHead;
+use crate::pending_values::PendingValues;
 use crate::try_device::try_device;
 
 /// BERT, the head of its masked language model, and SPLADE pooling.
 pub struct SpladeModel {
     bert: Bert,
     head: MlmHead,
+    processor: Processor,
 }
 
 impl SpladeModel {
@@ -26,7 +27,7 @@ impl SpladeModel {
         // The head first: where it is missing, that is what should be said, and before the encoder is read.
         let head = MlmHead::load(processor, dtype, config, &files.transformer.weights, files.pooling)?;
         let bert = Bert::load(processor, dtype, config, &files.transformer.weights)?;
-        let model = Self { bert, head };
+        let model = Self { bert, head, processor: processor.clone() };
         try_device(processor, |batch| model.embed(batch, &Cancel::new()))?;
         Ok(model)
     }
@@ -42,7 +43,15 @@ impl SpladeModel {
     /// # Errors
     /// The call was cancelled, or a token id or length is beyond the model's tables.
     pub fn embed(&self, batch: &RaggedBatch, cancel: &Cancel) -> Result<Vec<f32>, ModelError> {
+        self.launch(batch, cancel)?.wait()
+    }
+
+    /// [`SpladeModel::embed`], which a device may still be computing when this returns.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn launch(&self, batch: &RaggedBatch, cancel: &Cancel) -> Result<PendingValues, ModelError> {
         let hidden = self.bert.forward(batch, cancel)?;
-        into_values(&self.head.forward(&hidden, batch, cancel)?)
+        PendingValues::of(&self.processor, &self.head.forward(&hidden, batch, cancel)?)
     }
 }

@@ -5,7 +5,6 @@
 use candle_core::{Device, Tensor};
 use ops::{EmbeddingBag, Level, Processor};
 
-use crate::dense_model::into_values;
 use crate::error::ModelError;
 use crate::head::Steps;
 use crate::try_device::try_device;
@@ -66,7 +65,7 @@ impl StaticModel {
         let mut means = vec![0.0; ends.len().saturating_mul(width)];
         self.bag.mean(token_ids, ends, width, &mut means)?;
         let means = Tensor::from_vec(means, (ends.len(), width), &Device::Cpu)?;
-        let rows = into_values(&self.steps.forward(means)?)?;
+        let rows: Vec<f32> = self.steps.forward(means)?.flatten_all()?.to_vec1()?;
         for (row, output) in rows.chunks_exact(self.dimension().max(1)).zip(output.chunks_exact_mut(columns.max(1))) {
             if let Some(kept) = row.get(..columns) {
                 output.copy_from_slice(kept);

@@ -12,7 +12,7 @@ use std::path::Path;
 
 use fixtures::{batch_of, fixtures, numbers, plain_dense_folders, sentence_model};
 use model_files::Model;
-use models::{Cancel, DenseModel, Dtype, Level, Processor, RaggedBatch, SpladeModel, StaticModel};
+use models::{Cancel, DenseModel, DeviceProducts, Dtype, Level, Processor, RaggedBatch, SpladeModel, StaticModel};
 use safetensors::SafeTensors;
 
 /// Sums of some hundred float32 products in another order, two layers deep; a mistake of formula shows as 1e-4 and more.
@@ -25,7 +25,7 @@ const WORST_SPARSE_COSINE: [(Dtype, f32); 2] = [(Dtype::Float16, 0.9999), (Dtype
 /// The first device, and the CPU.
 fn processors() -> Option<(Processor, Processor)> {
     let level = Level::detected();
-    match Processor::cuda(level, 0) {
+    match Processor::cuda(level, 0, DeviceProducts::default()) {
         Ok(device) => Some((device, level.into())),
         Err(error) => {
             #[expect(clippy::print_stderr, reason = "a skipped test must be seen")]

@@ -14,11 +14,11 @@ use candle_core::backend::BackendStorage;
 use candle_core::cuda_backend::cudarc::cublas::sys::cublasStatus_t;
 use candle_core::cuda_backend::cudarc::driver::CudaSlice;
 use candle_core::cuda_backend::cudarc::driver::sys::CUresult;
-use candle_core::cuda_backend::{CudaDType, CudaError};
+use candle_core::cuda_backend::{CudaDType, CudaError, CudaStorageSlice};
 use candle_core::{CudaDevice, CudaStorage, DType, Device, Error, Layout, Result, Shape, Tensor};
-use cuda_kernels::{Gpu, Machine, Number};
+use cuda_kernels::{Download, FusedProducts, Gpu, Machine, Number};
 
-use crate::processor::{DeviceError, Processor};
+use crate::processor::{DeviceError, DeviceProducts, Processor};
 
 pub(crate) use blocks::{CudaLinear, CudaNorm, feed_forward, layer_norm, linear, self_attention};
 pub(crate) use embedding::embedding;
@@ -29,6 +29,8 @@ pub(crate) use texts::{CudaTermWeights, DeviceLengths, normalize, pooling, term_
 pub(crate) struct Cuda {
     gpu: Gpu,
     device: CudaDevice,
+    /// Where [`DeviceProducts`] asks for it.
+    fused_products: Option<FusedProducts>,
 }
 
 impl fmt::Debug for Cuda {
@@ -42,7 +44,7 @@ impl Cuda {
     ///
     /// # Errors
     /// As for [`crate::Processor::cuda`].
-    pub(crate) fn open(number: usize) -> std::result::Result<Self, DeviceError> {
+    pub(crate) fn open(number: usize, products: DeviceProducts) -> std::result::Result<Self, DeviceError> {
         let device_error = |error| refused(number, &wrap(error));
         let count = Gpu::count().map_err(device_error)?;
         if number >= count {
@@ -51,7 +53,11 @@ impl Cuda {
         }
         let device = CudaDevice::new_with_stream(number).map_err(|error| refused(number, &error))?;
         let gpu = Gpu::new(device.cuda_stream()).map_err(device_error)?;
-        Ok(Self { gpu, device })
+        let fused_products = match products {
+            DeviceProducts::Cublas => None,
+            DeviceProducts::CublasLt => Some(gpu.fused_products().map_err(device_error)?),
+        };
+        Ok(Self { gpu, device, fused_products })
     }
 
     /// The device as Candle's tensors name it.
@@ -132,6 +138,21 @@ fn product(rows: &CudaStorage, count: usize, weight: &CudaStorage, width: usize,
     rows.matmul(weight, (1, count, width, depth), &left, &right)
 }
 
+/// Begins to copy a float32 tensor of this device.
+pub(crate) fn download(cuda: &Cuda, tensor: &Tensor) -> Result<Download> {
+    let (storage, layout) = tensor.storage_and_layout();
+    let candle_core::Storage::Cuda(storage) = &*storage else {
+        return Err(Error::Msg(format!("expected a tensor of {cuda:?}, found one of the CPU")));
+    };
+    cuda.check(storage, layout, "download")?;
+    // A copy within the device, which is little beside the one from it: Candle's tensor may be freed before that is done.
+    let copy = storage.try_clone(layout)?;
+    match copy.slice {
+        CudaStorageSlice::F32(values) => cuda.gpu.begin_download(values).map_err(wrap),
+        _ => Err(Error::UnsupportedDTypeForOp(storage.dtype(), "download")),
+    }
+}
+
 /// Runs an expression with a type in place of the activations' type.
 macro_rules! with_number {
     ($dtype:expr, $op:expr, |$number:ident| $body:expr) => {
@@ -172,7 +193,7 @@ pub(crate) fn made_for_device<R>(kept: Option<&Arc<R>>) -> Result<&R> {
 }
 
 /// An error of a kernel as Candle's.
-fn wrap(error: cuda_kernels::Error) -> Error {
+pub(crate) fn wrap(error: cuda_kernels::Error) -> Error {
     Error::Cuda(Box::new(error))
 }
 
@@ -194,8 +215,14 @@ pub fn out_of_memory(error: &Error) -> Option<String> {
     match error {
         Error::WithBacktrace { inner, .. } | Error::Context { inner, .. } => out_of_memory(inner),
         Error::Cuda(error) => {
-            if let Some(cuda_kernels::Error::OutOfMemory { bytes }) = error.downcast_ref() {
-                return Some(format!("of the CUDA device: {bytes} bytes"));
+            match error.downcast_ref() {
+                Some(cuda_kernels::Error::OutOfMemory { bytes }) => {
+                    return Some(format!("of the CUDA device: {bytes} bytes"));
+                }
+                Some(cuda_kernels::Error::OutOfPageLockedMemory { bytes }) => {
+                    return Some(format!("that the CUDA device can copy to: {bytes} bytes"));
+                }
+                _ => {}
             }
             let of_candle = match error.downcast_ref()? {
                 CudaError::Cuda(error) => error.0 == CUresult::CUDA_ERROR_OUT_OF_MEMORY,

@@ -17,6 +17,7 @@ mod format;
 mod layer_norm;
 mod linear;
 mod normalize;
+mod pending_values;
 mod pooling;
 mod processor;
 mod ragged_batch;
@@ -36,10 +37,11 @@ pub use kernels::{Activation, Level, LevelError, PoolingMode, TermFormula, TermP
 pub use layer_norm::LayerNorm;
 pub use linear::Linear;
 pub use normalize::normalize;
+pub use pending_values::PendingValues;
 pub use pooling::Pooling;
 #[cfg(not(feature = "cuda"))]
 pub use processor::out_of_memory;
-pub use processor::{DeviceError, Processor};
+pub use processor::{DeviceError, DeviceProducts, Processor};
 pub use ragged_batch::{RaggedBatch, RaggedBatchError};
 pub use self_attention::SelfAttention;
 pub use team::Team;

@@ -10,6 +10,33 @@ use kernels::Level;
 use crate::cuda::Cuda;
 use crate::format::Format;
 
+/// Who adds the biases of a device's products.
+///
+/// Which is faster was never measured, so the choice stands here and is the caller's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DeviceProducts {
+    /// cuBLAS multiplies, and a kernel of ours adds the bias and applies the activation.
+    #[default]
+    Cublas,
+    /// cuBLASLt does all in one where it can: in 16 bits, without an activation or with tanh GELU. The rest as above.
+    CublasLt,
+}
+
+impl DeviceProducts {
+    /// The names of all choices, as an error lists them.
+    pub const NAMES: &str = "\"cublas\" or \"cublaslt\"";
+
+    /// The choice of this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "cublas" => Some(Self::Cublas),
+            "cublaslt" => Some(Self::CublasLt),
+            _ => None,
+        }
+    }
+}
+
 /// The CPU at a level of instructions, or a CUDA device. Operations are made for one and take tensors that are there.
 #[derive(Clone, Debug)]
 pub struct Processor {
@@ -57,8 +84,8 @@ impl Processor {
     /// # Errors
     /// There is none, it is too old, or its driver or compiler is missing or too old.
     #[cfg(feature = "cuda")]
-    pub fn cuda(level: Level, number: usize) -> std::result::Result<Self, DeviceError> {
-        let cuda = Arc::new(Cuda::open(number)?);
+    pub fn cuda(level: Level, number: usize, products: DeviceProducts) -> std::result::Result<Self, DeviceError> {
+        let cuda = Arc::new(Cuda::open(number, products)?);
         Ok(Self { level, device: cuda.candle_device(), cuda: Some(cuda) })
     }
 
@@ -67,7 +94,7 @@ impl Processor {
     /// # Errors
     /// Always.
     #[cfg(not(feature = "cuda"))]
-    pub fn cuda(_level: Level, number: usize) -> std::result::Result<Self, DeviceError> {
+    pub fn cuda(_level: Level, number: usize, _products: DeviceProducts) -> std::result::Result<Self, DeviceError> {
         Err(DeviceError::new(format!(
             "expected \"cpu\" or \"auto\", found \"cuda:{number}\" (hint: this build has no CUDA, the package corten-cuda does)"
         )))
@@ -75,8 +102,8 @@ impl Processor {
 
     /// The first CUDA device that can be used, else the CPU.
     #[must_use]
-    pub fn automatic(level: Level) -> Self {
-        Self::cuda(level, 0).unwrap_or_else(|_| level.into())
+    pub fn automatic(level: Level, products: DeviceProducts) -> Self {
+        Self::cuda(level, 0, products).unwrap_or_else(|_| level.into())
     }
 
     /// Whether this is a CUDA device.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use encoder::{Device, DtypeChoice};
+use encoder::{Device, DeviceProducts, DtypeChoice};
 use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyBool;
@@ -23,12 +23,12 @@ impl<'py> FromPyObject<'_, 'py> for Given<'py> {
 }
 
 impl Given<'_> {
-    /// The positive integer given, or `otherwise` if nothing was.
+    /// The positive integer given, or `None` if nothing was.
     ///
     /// # Errors
     /// As for [`positive_integer`].
-    pub(crate) fn positive_integer_or(self, otherwise: usize, name: &str) -> PyResult<usize> {
-        self.0.map_or(Ok(otherwise), |value| positive_integer(&value, name))
+    pub(crate) fn positive_integer(self, name: &str) -> PyResult<Option<usize>> {
+        self.0.map(|value| positive_integer(&value, name)).transpose()
     }
 
     /// The bool given (Python's or numpy's), or false if nothing was.
@@ -49,6 +49,18 @@ impl Given<'_> {
         let choice = value.extract::<String>().ok().and_then(|name| DtypeChoice::from_name(&name));
         choice.ok_or_else(|| {
             PyValueError::new_err(format!("dtype: expected {}, found {}", DtypeChoice::NAMES, shown(&value)))
+        })
+    }
+
+    /// The products of the name given, or the default if nothing was.
+    ///
+    /// # Errors
+    /// `ValueError` for anything else.
+    pub(crate) fn products_or_default(self) -> PyResult<DeviceProducts> {
+        let Some(value) = self.0 else { return Ok(DeviceProducts::default()) };
+        let choice = value.extract::<String>().ok().and_then(|name| DeviceProducts::from_name(&name));
+        choice.ok_or_else(|| {
+            PyValueError::new_err(format!("products: expected {}, found {}", DeviceProducts::NAMES, shown(&value)))
         })
     }
 

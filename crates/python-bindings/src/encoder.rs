@@ -11,9 +11,6 @@ use crate::door;
 use crate::errors::shape_error;
 use crate::texts_in::{prompt_in, texts_in};
 
-/// The batch size where none is given, the reference's.
-const BATCH_SIZE: usize = 32;
-
 /// A loaded model. Any number of threads may use it at the same time.
 #[cfg_attr(not(feature = "cuda"), pyclass(frozen, module = "corten._native"))]
 #[cfg_attr(feature = "cuda", pyclass(frozen, module = "corten_cuda._native"))]
@@ -29,22 +26,24 @@ type Rows<'py> = (Bound<'py, PyArray1<i64>>, Bound<'py, PyArray1<i32>>, Bound<'p
 
 #[pymethods]
 impl Encoder {
-    /// Loads a model folder.
+    /// Loads a model folder. `products` says who adds the biases of a GPU's products, "cublas" or "cublaslt", for benches.
     #[new]
-    #[pyo3(signature = (path, *, threads = None, dtype = Given::default(), device = Given::default()),
-           text_signature = "(path, *, threads=None, dtype='float32', device='cpu')")]
+    #[pyo3(signature = (path, *, threads = None, dtype = Given::default(), device = Given::default(), products = Given::default()),
+           text_signature = "(path, *, threads=None, dtype='float32', device='cpu', products='cublas')")]
     fn new(
         py: Python<'_>,
         path: &Bound<'_, PyAny>,
         threads: Option<&Bound<'_, PyAny>>,
         dtype: Given<'_>,
         device: Given<'_>,
+        products: Given<'_>,
     ) -> PyResult<Self> {
         let path = path_in(path)?;
         let options = LoadOptions {
             threads: optional_positive_integer(threads, "threads")?,
             dtype: dtype.dtype_or_default()?,
             device: device.device_or_cpu()?,
+            products: products.products_or_default()?,
         };
         let encoder = door::run(py, None, |_| encoder::Encoder::load(&path, &options))?;
         Ok(Self { encoder, loaded_on: LoadedOn::by_this_process(options.device) })
@@ -152,7 +151,7 @@ impl Encoder {
         let progress = progress_in(progress)?;
         let options = EncodeOptions {
             prompt: prompt_in(prompt)?,
-            batch_size: batch_size.positive_integer_or(BATCH_SIZE, "batch_size")?,
+            batch_size: batch_size.positive_integer("batch_size")?,
             normalize: normalize.bool_or_false("normalize")?,
             truncate_dim: optional_positive_integer(truncate_dim, "truncate_dim")?,
         };
@@ -181,7 +180,7 @@ impl Encoder {
         let progress = progress_in(progress)?;
         let options = SparseOptions {
             prompt: prompt_in(prompt)?,
-            batch_size: batch_size.positive_integer_or(BATCH_SIZE, "batch_size")?,
+            batch_size: batch_size.positive_integer("batch_size")?,
             max_active_dims: optional_positive_integer(max_active_dims, "max_active_dims")?,
         };
         let texts = texts_in(texts)?;
@@ -208,7 +207,7 @@ impl Encoder {
         let progress = progress_in(progress)?;
         let options = EncodeOptions {
             prompt: prompt_in(prompt)?,
-            batch_size: batch_size.positive_integer_or(BATCH_SIZE, "batch_size")?,
+            batch_size: batch_size.positive_integer("batch_size")?,
             ..EncodeOptions::default()
         };
         let texts = texts_in(texts)?;

@@ -22,7 +22,7 @@ fn a_row_has_the_same_bits_whatever_surrounds_it() {
     for threads in [1, 2, 5] {
         let encoder = fixture.load(threads);
         for batch_size in [1, 3, 32, usize::MAX] {
-            let options = EncodeOptions { batch_size, ..EncodeOptions::default() };
+            let options = EncodeOptions { batch_size: Some(batch_size), ..EncodeOptions::default() };
             assert_eq!(encode(&encoder, &texts, &options), alone, "{threads} threads, batch size {batch_size}");
             let reversed: Vec<String> = texts.iter().rev().cloned().collect();
             let rows = encode(&encoder, &reversed, &options);
@@ -148,7 +148,7 @@ fn arguments_of_zero_are_refused() {
     let Some(fixture) = Fixture::open("bert-mean") else { return };
     let encoder = fixture.load(1);
     for (options, name) in [
-        (EncodeOptions { batch_size: 0, ..EncodeOptions::default() }, "batch_size"),
+        (EncodeOptions { batch_size: Some(0), ..EncodeOptions::default() }, "batch_size"),
         (EncodeOptions { truncate_dim: Some(0), ..EncodeOptions::default() }, "truncate_dim"),
     ] {
         let error = encoder.encode(Vec::new(), &options, &mut go_on).unwrap_err();

@@ -23,7 +23,7 @@ fn a_sparse_row_has_the_same_bits_whatever_surrounds_it() {
         for threads in [1, 2, 5] {
             let encoder = fixture.load(threads);
             for batch_size in [1, 3, usize::MAX] {
-                let options = SparseOptions { batch_size, ..SparseOptions::default() };
+                let options = SparseOptions { batch_size: Some(batch_size), ..SparseOptions::default() };
                 assert_eq!(encode(&encoder, &texts, &options), together, "{name}, {threads} threads, {batch_size}");
             }
         }

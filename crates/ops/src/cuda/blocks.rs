@@ -6,8 +6,8 @@ use std::sync::Arc;
 use candle_core::backend::BackendStorage;
 use candle_core::cuda_backend::CudaDType;
 use candle_core::cuda_backend::cudarc::driver::CudaSlice;
-use candle_core::{CudaStorage, Layout, Result, Shape};
-use cuda_kernels::Number;
+use candle_core::{CudaStorage, DType, Layout, Result, Shape};
+use cuda_kernels::{FusedLinear, FusedProducts, Number};
 use kernels::{Activation, AttentionShape};
 
 use super::{Cuda, product, with_number, wrap};
@@ -19,6 +19,8 @@ pub(crate) struct CudaLinear {
     pub(super) cuda: Arc<Cuda>,
     weight: CudaStorage,
     bias: CudaSlice<f32>,
+    /// In the type of the weight, for [`cuda_kernels::FusedProducts`] where they are used.
+    narrow_bias: Option<CudaStorage>,
     input_features: usize,
     output_features: usize,
 }
@@ -38,9 +40,12 @@ impl CudaLinear {
         bias: &[f32],
         input_features: usize,
     ) -> Result<Self> {
+        let dtype = format.on_device()?;
+        let is_fused = cuda.fused_products.is_some() && dtype != DType::F32;
         Ok(Self {
             cuda: Arc::clone(cuda),
-            weight: cuda.place(weight, format.on_device()?)?,
+            weight: cuda.place(weight, dtype)?,
+            narrow_bias: if is_fused { Some(cuda.place(bias, dtype)?) } else { None },
             bias: cuda.place_floats(bias)?,
             input_features,
             output_features: bias.len(),
@@ -59,10 +64,33 @@ impl CudaLinear {
         count: usize,
         activation: Activation,
     ) -> Result<CudaStorage> {
+        if let Some(fused) = self.fused::<T>(rows, count, activation)? {
+            return Ok(fused);
+        }
         let mut product = self.product(rows, count)?;
         let values = product.as_cuda_slice_mut::<T>()?;
         cuda_kernels::add_bias_activate(&self.cuda.gpu, activation, &self.bias, values).map_err(wrap)?;
         Ok(product)
+    }
+}
+
+impl CudaLinear {
+    /// [`CudaLinear::forward`] in one by cuBLASLt; none where it is not to be used, or cannot.
+    fn fused<T: Number + CudaDType>(
+        &self,
+        rows: &CudaStorage,
+        count: usize,
+        activation: Activation,
+    ) -> Result<Option<CudaStorage>> {
+        let (Some(products), Some(bias)) = (&self.cuda.fused_products, &self.narrow_bias) else { return Ok(None) };
+        if !FusedProducts::takes(T::KIND, activation) {
+            return Ok(None);
+        }
+        let (weight, bias) = (self.weight.as_cuda_slice::<T>()?, bias.as_cuda_slice::<T>()?);
+        let mut output = self.cuda.reserve::<T>(count, self.output_features)?;
+        let layer = FusedLinear { weight, bias, activation };
+        let done = products.linear(&layer, rows.as_cuda_slice::<T>()?, count, &mut output).map_err(wrap)?;
+        Ok(done.then(|| self.cuda.storage(output)))
     }
 }
 
