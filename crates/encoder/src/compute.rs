@@ -73,7 +73,8 @@ impl<C: Compute> Stage for Batches<C> {
         let ids = |&text: &usize| (text, self.ids.get(text).map_or(&[][..], |ids| &**ids));
         let TextBatch { texts, tokens } = TextBatch::new(self.plan.texts(task).iter().map(ids))?;
         // The last batches are split, so that no thread waits for the last text.
-        let others = task.saturating_add(rayon::current_num_threads()) < self.plan.batches();
+        let batches = self.plan.batches();
+        let others = batches > 1 && task.saturating_add(rayon::current_num_threads()) < batches;
         let tokens = if others { tokens.beside_others() } else { tokens };
         self.compute.finish(self.compute.launch(&tokens, cancel)?, &tokens, &texts)
     }

@@ -16,6 +16,7 @@ use crate::options::{Device, EncodeOptions, LoadOptions};
 use crate::plan::{Budget, Plan};
 use crate::processor::choose;
 use crate::run::{Call, Watch};
+use crate::short_call::ShortCall;
 use crate::static_texts::{self, StaticCall};
 use crate::thread_pool;
 use crate::tokenise::{TokenIds, Tokenise};
@@ -261,11 +262,17 @@ impl Encoder {
             let limits = (Budget::of_device(), batch_size);
             return call.run_on_device(&texts, limits, &compute, place_and_count);
         }
+        let short = ShortCall::begin(call.pool(), texts.texts(), texts.bytes());
         let ids = tokenise(call, texts)?;
         let counts: Vec<usize> = ids.iter().map(|ids| ids.len()).collect();
         let plan = Plan::new(&counts, Budget::of_threads(self.threads), batch_size);
         let stage = Arc::new(Batches { compute, ids, plan });
-        call.run(&stage, |call, batch, output| place_and_count(call, stage.plan.texts(batch), output))
+        let place = |call: &mut Call<'_, '_>, batch, output| place_and_count(call, stage.plan.texts(batch), output);
+        // What is not short after all lets its helpers go first.
+        match short.filter(|_| ShortCall::is_short(counts.iter().sum())) {
+            Some(short) => short.lead(|| call.run_here(&stage, place)),
+            None => call.run(&stage, place),
+        }
     }
 }
 

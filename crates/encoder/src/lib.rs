@@ -46,6 +46,7 @@ mod plan;
 mod processor;
 mod rows;
 mod run;
+mod short_call;
 mod sparse_rows;
 mod static_texts;
 mod text_tokenizer;

@@ -18,6 +18,7 @@ use models::Cancel;
 use rayon::ThreadPool;
 
 use crate::error::EncodeError;
+use crate::thread_pool::CallInProgress;
 
 /// Time between two looks of the caller: short against human patience, long against the cost of a look.
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
@@ -52,13 +53,15 @@ pub(crate) struct Call<'watch, 'data> {
     watch: &'watch mut Watch<'data>,
     last_look: Instant,
     finished: usize,
+    _counted: CallInProgress,
 }
 
 type Message<T> = (usize, Result<T, EncodeError>);
 
 impl<'watch, 'data> Call<'watch, 'data> {
     pub(crate) fn new(pool: Arc<ThreadPool>, watch: &'watch mut Watch<'data>) -> Self {
-        Self { pool, cancel: Cancel::new(), watch, last_look: Instant::now(), finished: 0 }
+        let counted = CallInProgress::begin();
+        Self { pool, cancel: Cancel::new(), watch, last_look: Instant::now(), finished: 0, _counted: counted }
     }
 
     /// The flag that ends the call's work.

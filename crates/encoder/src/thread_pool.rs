@@ -8,6 +8,7 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::available_parallelism;
 
@@ -23,6 +24,8 @@ pub const MOST_THREADS: usize = 1024;
 struct Generation {
     process: u32,
     pools: Mutex<BTreeMap<usize, Arc<ThreadPool>>>,
+    /// Calls that are in progress.
+    calls: AtomicUsize,
     child: OnceLock<Box<Generation>>,
 }
 
@@ -30,7 +33,7 @@ static FIRST: OnceLock<Generation> = OnceLock::new();
 
 impl Generation {
     fn new(process: u32) -> Self {
-        Self { process, pools: Mutex::new(BTreeMap::new()), child: OnceLock::new() }
+        Self { process, pools: Mutex::new(BTreeMap::new()), calls: AtomicUsize::new(0), child: OnceLock::new() }
     }
 
     /// The entry of the running process, made on first use.
@@ -77,6 +80,29 @@ pub(crate) fn pool(threads: usize) -> Result<Arc<ThreadPool>, EncodeError> {
     let pool = Arc::new(pool);
     pools.insert(threads, Arc::clone(&pool));
     Ok(pool)
+}
+
+/// Counts as a call in progress until it is dropped.
+pub(crate) struct CallInProgress(&'static AtomicUsize);
+
+impl CallInProgress {
+    /// One more.
+    pub(crate) fn begin() -> Self {
+        let calls = &Generation::current().calls;
+        calls.fetch_add(1, Ordering::Relaxed);
+        Self(calls)
+    }
+}
+
+impl Drop for CallInProgress {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Calls of this process that are in progress, of all encoders.
+pub(crate) fn calls_in_progress() -> usize {
+    Generation::current().calls.load(Ordering::Relaxed)
 }
 
 #[cfg(test)]

@@ -58,6 +58,12 @@ impl Tokenise {
         self.texts.len()
     }
 
+    /// Bytes of all texts, each with the prompt.
+    pub(crate) fn bytes(&self) -> usize {
+        let bytes = |text: &String| text.len().saturating_add(self.prompt.len());
+        self.texts.iter().map(bytes).fold(0, usize::saturating_add)
+    }
+
     /// Whether the work is shorter than waking another thread up would be.
     pub(crate) fn is_short(&self) -> bool {
         self.tasks.len() <= 1

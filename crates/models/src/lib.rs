@@ -24,4 +24,4 @@ pub use pending_values::PendingValues;
 pub use splade_model::SpladeModel;
 pub use static_model::StaticModel;
 
-pub use ops::{DeviceError, DeviceProducts, Level, LevelError, Processor, RaggedBatch};
+pub use ops::{DeviceError, DeviceProducts, Level, LevelError, Processor, RaggedBatch, Team};

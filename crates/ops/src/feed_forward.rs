@@ -64,8 +64,8 @@ impl InplaceOp1 for FeedForward {
         let hidden = matrix_mut(storage, layout, columns, self.name())?;
         let rows = hidden.len() / columns;
         if self.intermediate.is_split_by_features(rows) {
-            let intermediate = self.intermediate.product(self.activation, hidden);
-            let output = self.output.product(Activation::Identity, &intermediate);
+            let intermediate = self.intermediate.product(self.activation, (&*hidden).into());
+            let output = self.output.product(Activation::Identity, intermediate.into());
             self.norm.add_and_normalize(self.output.level(), &output, hidden);
         } else {
             let per_task = self.intermediate.rows_per_task(rows) * columns;

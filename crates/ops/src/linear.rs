@@ -168,20 +168,18 @@ impl Linear {
     }
 
     /// The product of all rows, split over the threads: by rows, or by features where the rows are few.
-    pub(crate) fn product(&self, activation: Activation, input: &[f32]) -> Vec<f32> {
+    pub(crate) fn product(&self, activation: Activation, input: Cow<'_, [f32]>) -> Vec<f32> {
         let (depth, width) = (self.input_features, self.output_features);
         let rows = input.len() / depth;
-        let mut output = vec![0.0; rows * width];
         if self.is_split_by_features(rows) {
-            self.product_by_features(activation, input, &mut output);
-        } else {
-            let rows_per_task = self.rows_per_task(rows);
-            let inputs = input.chunks(rows_per_task * depth);
-            let tasks = output.chunks_mut(rows_per_task * width).zip(inputs).collect();
-            team::for_each(tasks, |(output, input)| {
-                with_scratch(|scratch| self.product_here(activation, input, &mut scratch.linear, output));
-            });
+            return self.product_by_features(activation, input);
         }
+        let mut output = vec![0.0; rows * width];
+        let rows_per_task = self.rows_per_task(rows);
+        let tasks = output.chunks_mut(rows_per_task * width).zip(input.chunks(rows_per_task * depth)).collect();
+        team::for_each(tasks, |(output, input)| {
+            with_scratch(|scratch| self.product_here(activation, input, &mut scratch.linear, output));
+        });
         output
     }
 
@@ -237,7 +235,7 @@ impl CustomOp1 for Forward<'_> {
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         self.layer.check_on_cpu()?;
         let input = matrix(storage, layout, self.layer.input_features(), self.name())?;
-        Ok(result(self.layer.product(self.activation, input), self.layer.output_features()))
+        Ok(result(self.layer.product(self.activation, input.into()), self.layer.output_features()))
     }
     #[cfg(feature = "cuda")]
     fn cuda_fwd(

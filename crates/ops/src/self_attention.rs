@@ -95,7 +95,7 @@ impl SelfAttention {
     /// Fewer groups of texts than threads: the products and the attention of a text are split.
     fn within_texts(&self, batch: &RaggedBatch, rows: &mut [f32]) {
         let hidden = self.shape.hidden();
-        let qkv = self.query_key_value.product(Activation::Identity, rows);
+        let qkv = self.query_key_value.product(Activation::Identity, (&*rows).into());
         let mut context = vec![0.0; rows.len()];
         let mut tasks = Vec::with_capacity(batch.texts());
         let mut rest = context.as_mut_slice();
@@ -114,7 +114,7 @@ impl SelfAttention {
                 kernels::attention(level, self.shape, qkv, queries, &mut scratch.attention, context);
             });
         });
-        let output = self.output.product(Activation::Identity, &context);
+        let output = self.output.product(Activation::Identity, context.into());
         self.norm.add_and_normalize(self.output.level(), &output, rows);
     }
 }
@@ -144,7 +144,7 @@ impl SelfAttention {
         let (hidden, head_dim) = (self.shape.hidden(), self.shape.head_dim);
         let tokens = rows.len() / hidden;
         let block = self.clone();
-        let contexts = team::map(rows, groups.clone(), move |heads, rows| {
+        let contexts = team::map((&*rows).into(), groups, move |heads, rows| {
             with_scratch(|Scratch { linear, attention, wide, .. }| {
                 let width = heads.len() * head_dim;
                 let qkv = values_of(wide, 3 * tokens * width);
@@ -158,14 +158,8 @@ impl SelfAttention {
                 context
             })
         });
-        let mut context = vec![0.0; rows.len()];
-        for (heads, values) in groups.into_iter().zip(contexts) {
-            let columns = heads.start * head_dim..heads.end * head_dim;
-            for (row, values) in context.chunks_exact_mut(hidden).zip(values.chunks_exact(columns.len())) {
-                row[columns.clone()].copy_from_slice(values);
-            }
-        }
-        let output = self.output.product(Activation::Identity, &context);
+        let context = team::side_by_side(&contexts, tokens);
+        let output = self.output.product(Activation::Identity, context.into());
         self.norm.add_and_normalize(self.output.level(), &output, rows);
     }
 }

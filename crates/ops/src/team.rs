@@ -5,6 +5,7 @@
 //! waits for a helper to begin, only for parts that one has taken; where helpers come late or never, the leader does all.
 
 use std::any::Any;
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -161,19 +162,35 @@ pub(crate) fn for_each<T: Send>(tasks: Vec<T>, work: impl Fn(T) + Send + Sync) {
 }
 
 /// The results of `work` for each task and `input`, in order, by the pool's threads or the team's.
-pub(crate) fn map<T, R>(input: &[f32], tasks: Vec<T>, work: impl Fn(&T, &[f32]) -> R + Send + Sync + 'static) -> Vec<R>
+pub(crate) fn map<T, R>(
+    input: Cow<'_, [f32]>,
+    tasks: Vec<T>,
+    work: impl Fn(&T, &[f32]) -> R + Send + Sync + 'static,
+) -> Vec<R>
 where
     T: Send + Sync + 'static,
     R: Send + 'static,
 {
     match LED.with_borrow(Clone::clone) {
-        // Shared by copies: a helper may look at a step a moment longer than the leader.
+        // A step owns what it reads: a helper may look at it a moment longer than the leader.
         Some(team) => {
-            let input: Arc<[f32]> = input.into();
+            let input = input.into_owned();
             team.map(tasks.len(), move |part| work(&tasks[part], &input))
         }
-        None => tasks.par_iter().map(|task| work(task, input)).collect(),
+        None => tasks.par_iter().map(|task| work(task, &input)).collect(),
     }
+}
+
+/// Parts of one matrix, `[rows, some of the columns]` each, side by side.
+pub(crate) fn side_by_side(parts: &[Vec<f32>], rows: usize) -> Vec<f32> {
+    let mut joined = Vec::with_capacity(parts.iter().map(Vec::len).sum());
+    for row in 0..rows {
+        for part in parts {
+            let width = part.len() / rows;
+            joined.extend_from_slice(&part[row * width..(row + 1) * width]);
+        }
+    }
+    joined
 }
 
 #[cfg(test)]
@@ -208,7 +225,7 @@ mod tests {
                 let input = vec![0.5; parts];
                 let done = Arc::new(AtomicUsize::new(0));
                 let counted = Arc::clone(&done);
-                let results = map(&input, (0..parts).collect(), move |part, input| {
+                let results = map(Cow::Borrowed(&input), (0..parts).collect(), move |part, input| {
                     counted.fetch_add(1, Ordering::Relaxed);
                     (*part, input.len())
                 });
@@ -224,7 +241,7 @@ mod tests {
         let helped = led(|| {
             let leader = std::thread::current().id();
             // Long parts: a helper that is awake takes some of them.
-            let threads = map(&[], vec![(); 20], |(), _| {
+            let threads = map(Cow::Borrowed(&[]), vec![(); 20], |(), _| {
                 std::thread::sleep(Duration::from_millis(2));
                 std::thread::current().id()
             });
@@ -236,7 +253,10 @@ mod tests {
     #[test]
     fn a_leader_without_helpers_does_all() {
         let team = Team::new(1);
-        assert_eq!(team.lead(|| map(&[1.0], vec![2, 3], |task, input| (*task, input[0]))), [(2, 1.0), (3, 1.0)]);
+        assert_eq!(
+            team.lead(|| map(Cow::Borrowed(&[1.0]), vec![2, 3], |task, input| (*task, input[0]))),
+            [(2, 1.0), (3, 1.0)]
+        );
         // It has ended: a helper that comes now leaves at once.
         team.help();
     }
@@ -247,7 +267,7 @@ mod tests {
         let counted = Arc::clone(&done);
         let caught = led(move || {
             catch_unwind(AssertUnwindSafe(|| {
-                map(&[], (0..8).collect::<Vec<_>>(), move |part, _| {
+                map(Cow::Borrowed(&[]), (0..8).collect::<Vec<_>>(), move |part, _| {
                     assert_ne!(*part, 3, "three");
                     counted.fetch_add(1, Ordering::Relaxed);
                 })

@@ -118,21 +118,14 @@ impl CustomOp1 for Forward<'_> {
         let parts: Vec<Vec<f32>> = if team::leads() {
             // Few tokens: each of few tasks rounds them for itself.
             let of_tasks = Arc::clone(decoder);
-            team::map(hidden, ranges(terms / (2 * team::threads())), move |range, hidden| {
+            team::map(hidden.into(), ranges(terms / (2 * team::threads())), move |range, hidden| {
                 weights(&of_tasks, &DecoderInput::new(&of_tasks, hidden), range)
             })
         } else {
             let hidden = DecoderInput::new(decoder, hidden);
             ranges(TERMS_PER_TASK).into_par_iter().map(|range| weights(decoder, &hidden, &range)).collect()
         };
-        let mut output = Vec::with_capacity(texts * terms);
-        for text in 0..texts {
-            for part in &parts {
-                let width = part.len() / texts;
-                output.extend_from_slice(&part[text * width..(text + 1) * width]);
-            }
-        }
-        Ok(result(output, terms))
+        Ok(result(team::side_by_side(&parts, texts), terms))
     }
     #[cfg(feature = "cuda")]
     fn cuda_fwd(

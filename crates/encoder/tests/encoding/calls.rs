@@ -32,6 +32,29 @@ fn a_row_has_the_same_bits_whatever_surrounds_it() {
     }
 }
 
+/// Calls of one text, which the calling threads compute themselves, beside each other and beside long calls.
+#[test]
+fn short_calls_beside_each_other_have_the_same_bits() {
+    let Some(fixture) = Fixture::open("bert-mean") else { return };
+    let texts = texts();
+    let encoder = fixture.load(2);
+    let columns = encoder.dimension();
+    let together = encode(&encoder, &texts, &EncodeOptions::default());
+    std::thread::scope(|scope| {
+        for thread in 0..6 {
+            let (encoder, texts, together) = (&encoder, &texts, &together);
+            scope.spawn(move || {
+                for (text, row) in texts.iter().zip(together.chunks_exact(columns)).cycle().skip(thread * 7).take(120) {
+                    assert_eq!(encode(encoder, std::slice::from_ref(text), &EncodeOptions::default()), row);
+                }
+                if thread == 0 {
+                    assert_eq!(&encode(encoder, texts, &EncodeOptions::default()), together);
+                }
+            });
+        }
+    });
+}
+
 #[test]
 fn no_texts_give_no_rows() {
     let Some(fixture) = Fixture::open("bert-mean") else { return };

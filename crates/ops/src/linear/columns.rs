@@ -1,5 +1,6 @@
 //! A linear layer over few rows, split by the columns of its output.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use kernels::{Activation, LinearScratch, OutputColumns};
@@ -30,12 +31,11 @@ impl Linear {
     }
 
     /// Few rows: each thread reads its own part of the weight once.
-    pub(super) fn product_by_features(&self, activation: Activation, input: &[f32], output: &mut [f32]) {
-        let (depth, width, threads) = (self.input_features, self.output_features, team::threads());
-        let rows = input.len() / depth;
-        let tasks: Vec<Range<usize>> = self.parts.iter().flat_map(|part| part.split(threads)).collect();
+    pub(super) fn product_by_features(&self, activation: Activation, input: Cow<'_, [f32]>) -> Vec<f32> {
+        let rows = input.len() / self.input_features;
+        let tasks: Vec<Range<usize>> = self.parts.iter().flat_map(|part| part.split(team::threads())).collect();
         let layer = self.clone();
-        let results = team::map(input, tasks.clone(), move |columns, input| {
+        let results = team::map(input, tasks, move |columns, input| {
             let mut output = vec![0.0; rows * columns.len()];
             with_scratch(|Scratch { linear, .. }| {
                 let place = OutputColumns::all(&mut output, columns.len());
@@ -43,11 +43,7 @@ impl Linear {
             });
             output
         });
-        for (columns, values) in tasks.into_iter().zip(results) {
-            for (row, values) in output.chunks_exact_mut(width).zip(values.chunks_exact(columns.len())) {
-                row[columns.clone()].copy_from_slice(values);
-            }
-        }
+        team::side_by_side(&results, rows)
     }
 }
 
