@@ -21,10 +21,7 @@ pub(crate) fn matrix<'a>(
     columns: usize,
     op: &'static str,
 ) -> Result<&'a [f32]> {
-    let (_, found) = layout.shape().dims2()?;
-    if found != columns {
-        return Err(Error::Msg(format!("{op}: expected rows of {columns} columns, found {found}")));
-    }
+    check_columns(layout, columns, op)?;
     values(storage, layout, op)
 }
 
@@ -35,15 +32,19 @@ pub(crate) fn matrix_mut<'a>(
     columns: usize,
     op: &'static str,
 ) -> Result<&'a mut [f32]> {
-    let range = match layout.contiguous_offsets() {
-        Some((start, _)) => start..start + matrix(storage, layout, columns, op)?.len(),
-        None => return Err(Error::RequiresContiguous { op }),
+    check_columns(layout, columns, op)?;
+    let (start, end) = layout.contiguous_offsets().ok_or(Error::RequiresContiguous { op })?;
+    let CpuStorage::F32(values) = storage else {
+        return Err(Error::Msg(format!("{op}: expected float32 rows")));
     };
-    match storage {
-        CpuStorage::F32(values) => values.get_mut(range),
-        _ => None,
+    values.get_mut(start..end).ok_or_else(|| Error::Msg(format!("{op}: the storage ends before the tensor")))
+}
+
+fn check_columns(layout: &Layout, columns: usize, op: &str) -> Result<()> {
+    match layout.shape().dims2()? {
+        (_, found) if found == columns => Ok(()),
+        (_, found) => Err(Error::Msg(format!("{op}: expected rows of {columns} columns, found {found}"))),
     }
-    .ok_or_else(|| Error::Msg(format!("{op}: expected float32 rows")))
 }
 
 /// A `[rows, columns]` result.
