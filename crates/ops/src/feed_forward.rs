@@ -4,7 +4,7 @@ use candle_core::{CpuStorage, Error, InplaceOp1, Layout, Result, Tensor};
 use kernels::Activation;
 
 use crate::layer_norm::LayerNorm;
-use crate::linear::Linear;
+use crate::linear::{Linear, join};
 use crate::rows::matrix_mut;
 use crate::scratch::{Scratch, values_of, with_scratch};
 use crate::team;
@@ -64,8 +64,10 @@ impl InplaceOp1 for FeedForward {
         let hidden = matrix_mut(storage, layout, columns, self.name())?;
         let rows = hidden.len() / columns;
         if self.intermediate.is_split_by_features(rows) {
-            let intermediate = self.intermediate.product(self.activation, (&*hidden).into());
-            let output = self.output.product(Activation::Identity, intermediate.into());
+            let intermediate = self.intermediate.parts_of_product(self.activation, vec![hidden.to_vec()], rows);
+            let parts = self.output.parts_of_product(Activation::Identity, intermediate, rows);
+            let mut output = vec![0.0; hidden.len()];
+            join(&parts, rows, &mut output);
             self.norm.add_and_normalize(self.output.level(), &output, hidden);
         } else {
             let per_task = self.intermediate.rows_per_task(rows) * columns;

@@ -13,6 +13,7 @@ use crate::processor::Processor;
 use crate::rows::{ROWS_PER_TASK, made_for_a_device, matrix, result};
 use crate::scratch::with_scratch;
 use crate::team;
+pub(crate) use columns::join;
 
 /// Below this many multiply-adds a product is not worth a second thread (about 5 microseconds of one).
 const WORTH_SPLITTING: usize = 1 << 19;
@@ -168,13 +169,14 @@ impl Linear {
     }
 
     /// The product of all rows, split over the threads: by rows, or by features where the rows are few.
-    pub(crate) fn product(&self, activation: Activation, input: Cow<'_, [f32]>) -> Vec<f32> {
+    pub(crate) fn product(&self, activation: Activation, input: &[f32]) -> Vec<f32> {
         let (depth, width) = (self.input_features, self.output_features);
         let rows = input.len() / depth;
-        if self.is_split_by_features(rows) {
-            return self.product_by_features(activation, input);
-        }
         let mut output = vec![0.0; rows * width];
+        if self.is_split_by_features(rows) {
+            join(&self.parts_of_product(activation, vec![input.to_vec()], rows), rows, &mut output);
+            return output;
+        }
         let rows_per_task = self.rows_per_task(rows);
         let tasks = output.chunks_mut(rows_per_task * width).zip(input.chunks(rows_per_task * depth)).collect();
         team::for_each(tasks, |(output, input)| {
@@ -235,7 +237,7 @@ impl CustomOp1 for Forward<'_> {
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         self.layer.check_on_cpu()?;
         let input = matrix(storage, layout, self.layer.input_features(), self.name())?;
-        Ok(result(self.layer.product(self.activation, input.into()), self.layer.output_features()))
+        Ok(result(self.layer.product(self.activation, input), self.layer.output_features()))
     }
     #[cfg(feature = "cuda")]
     fn cuda_fwd(

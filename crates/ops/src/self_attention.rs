@@ -6,7 +6,7 @@ use candle_core::{CpuStorage, Error, InplaceOp1, Layout, Result, Tensor};
 use kernels::{Activation, AttentionShape, OutputColumns};
 
 use crate::layer_norm::LayerNorm;
-use crate::linear::Linear;
+use crate::linear::{Linear, join};
 use crate::ragged_batch::RaggedBatch;
 use crate::rows::matrix_mut;
 use crate::scratch::{Scratch, values_of, with_scratch};
@@ -95,7 +95,7 @@ impl SelfAttention {
     /// Fewer groups of texts than threads: the products and the attention of a text are split.
     fn within_texts(&self, batch: &RaggedBatch, rows: &mut [f32]) {
         let hidden = self.shape.hidden();
-        let qkv = self.query_key_value.product(Activation::Identity, (&*rows).into());
+        let qkv = self.query_key_value.product(Activation::Identity, rows);
         let mut context = vec![0.0; rows.len()];
         let mut tasks = Vec::with_capacity(batch.texts());
         let mut rest = context.as_mut_slice();
@@ -114,7 +114,7 @@ impl SelfAttention {
                 kernels::attention(level, self.shape, qkv, queries, &mut scratch.attention, context);
             });
         });
-        let output = self.output.product(Activation::Identity, context.into());
+        let output = self.output.product(Activation::Identity, &context);
         self.norm.add_and_normalize(self.output.level(), &output, rows);
     }
 }
@@ -144,13 +144,14 @@ impl SelfAttention {
         let (hidden, head_dim) = (self.shape.hidden(), self.shape.head_dim);
         let tokens = rows.len() / hidden;
         let block = self.clone();
-        let contexts = team::map((&*rows).into(), groups, move |heads, rows| {
+        let input = rows.to_vec();
+        let contexts = team::map(groups, move |heads| {
             with_scratch(|Scratch { linear, attention, wide, .. }| {
                 let width = heads.len() * head_dim;
                 let qkv = values_of(wide, 3 * tokens * width);
                 for (which, columns) in block.columns(heads).into_iter().enumerate() {
                     let place = OutputColumns { values: &mut *qkv, stride: 3 * width, first: which * width };
-                    block.query_key_value.columns_here(columns, Activation::Identity, rows, linear, place);
+                    block.query_key_value.columns_here(columns, Activation::Identity, &input, linear, place);
                 }
                 let mut context = vec![0.0; tokens * width];
                 let shape = AttentionShape { heads: heads.len(), head_dim };
@@ -158,8 +159,9 @@ impl SelfAttention {
                 context
             })
         });
-        let context = team::side_by_side(&contexts, tokens);
-        let output = self.output.product(Activation::Identity, context.into());
+        let parts = self.output.parts_of_product(Activation::Identity, contexts, tokens);
+        let mut output = vec![0.0; rows.len()];
+        join(&parts, tokens, &mut output);
         self.norm.add_and_normalize(self.output.level(), &output, rows);
     }
 }

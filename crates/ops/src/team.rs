@@ -5,7 +5,6 @@
 //! waits for a helper to begin, only for parts that one has taken; where helpers come late or never, the leader does all.
 
 use std::any::Any;
-use std::borrow::Cow;
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -161,36 +160,17 @@ pub(crate) fn for_each<T: Send>(tasks: Vec<T>, work: impl Fn(T) + Send + Sync) {
     }
 }
 
-/// The results of `work` for each task and `input`, in order, by the pool's threads or the team's.
-pub(crate) fn map<T, R>(
-    input: Cow<'_, [f32]>,
-    tasks: Vec<T>,
-    work: impl Fn(&T, &[f32]) -> R + Send + Sync + 'static,
-) -> Vec<R>
+/// The results of `work` for each task, in order, by the pool's threads or the team's. `work` owns what it reads: a helper may look
+/// at a step a moment longer than the leader.
+pub(crate) fn map<T, R>(tasks: Vec<T>, work: impl Fn(&T) -> R + Send + Sync + 'static) -> Vec<R>
 where
     T: Send + Sync + 'static,
     R: Send + 'static,
 {
     match LED.with_borrow(Clone::clone) {
-        // A step owns what it reads: a helper may look at it a moment longer than the leader.
-        Some(team) => {
-            let input = input.into_owned();
-            team.map(tasks.len(), move |part| work(&tasks[part], &input))
-        }
-        None => tasks.par_iter().map(|task| work(task, &input)).collect(),
+        Some(team) => team.map(tasks.len(), move |part| work(&tasks[part])),
+        None => tasks.par_iter().map(work).collect(),
     }
-}
-
-/// Parts of one matrix, `[rows, some of the columns]` each, side by side.
-pub(crate) fn side_by_side(parts: &[Vec<f32>], rows: usize) -> Vec<f32> {
-    let mut joined = Vec::with_capacity(parts.iter().map(Vec::len).sum());
-    for row in 0..rows {
-        for part in parts {
-            let width = part.len() / rows;
-            joined.extend_from_slice(&part[row * width..(row + 1) * width]);
-        }
-    }
-    joined
 }
 
 #[cfg(test)]
@@ -222,12 +202,11 @@ mod tests {
             assert!(leads());
             assert_eq!(threads(), 3);
             for parts in (0..300).map(|step| step % 7) {
-                let input = vec![0.5; parts];
                 let done = Arc::new(AtomicUsize::new(0));
                 let counted = Arc::clone(&done);
-                let results = map(Cow::Borrowed(&input), (0..parts).collect(), move |part, input| {
+                let results = map((0..parts).collect(), move |part| {
                     counted.fetch_add(1, Ordering::Relaxed);
-                    (*part, input.len())
+                    (*part, parts)
                 });
                 assert_eq!(results, (0..parts).map(|part| (part, parts)).collect::<Vec<_>>());
                 assert_eq!(done.load(Ordering::Relaxed), parts);
@@ -241,7 +220,7 @@ mod tests {
         let helped = led(|| {
             let leader = std::thread::current().id();
             // Long parts: a helper that is awake takes some of them.
-            let threads = map(Cow::Borrowed(&[]), vec![(); 20], |(), _| {
+            let threads = map(vec![(); 20], |()| {
                 std::thread::sleep(Duration::from_millis(2));
                 std::thread::current().id()
             });
@@ -253,10 +232,7 @@ mod tests {
     #[test]
     fn a_leader_without_helpers_does_all() {
         let team = Team::new(1);
-        assert_eq!(
-            team.lead(|| map(Cow::Borrowed(&[1.0]), vec![2, 3], |task, input| (*task, input[0]))),
-            [(2, 1.0), (3, 1.0)]
-        );
+        assert_eq!(team.lead(|| map(vec![2, 3], |task| 2 * task)), [4, 6]);
         // It has ended: a helper that comes now leaves at once.
         team.help();
     }
@@ -267,7 +243,7 @@ mod tests {
         let counted = Arc::clone(&done);
         let caught = led(move || {
             catch_unwind(AssertUnwindSafe(|| {
-                map(Cow::Borrowed(&[]), (0..8).collect::<Vec<_>>(), move |part, _| {
+                map((0..8).collect::<Vec<_>>(), move |part| {
                     assert_ne!(*part, 3, "three");
                     counted.fetch_add(1, Ordering::Relaxed);
                 })

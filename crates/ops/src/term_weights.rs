@@ -11,6 +11,7 @@ use crate::processor::Processor;
 use crate::ragged_batch::RaggedBatch;
 use rayon::prelude::*;
 
+use crate::linear::join;
 use crate::rows::{made_for_a_device, matrix, result};
 use crate::team;
 
@@ -118,14 +119,17 @@ impl CustomOp1 for Forward<'_> {
         let parts: Vec<Vec<f32>> = if team::leads() {
             // Few tokens: each of few tasks rounds them for itself.
             let of_tasks = Arc::clone(decoder);
-            team::map(hidden.into(), ranges(terms / (2 * team::threads())), move |range, hidden| {
-                weights(&of_tasks, &DecoderInput::new(&of_tasks, hidden), range)
+            let hidden = hidden.to_vec();
+            team::map(ranges(terms / (2 * team::threads())), move |range| {
+                weights(&of_tasks, &DecoderInput::new(&of_tasks, &hidden), range)
             })
         } else {
             let hidden = DecoderInput::new(decoder, hidden);
             ranges(TERMS_PER_TASK).into_par_iter().map(|range| weights(decoder, &hidden, &range)).collect()
         };
-        Ok(result(team::side_by_side(&parts, texts), terms))
+        let mut output = vec![0.0; texts * terms];
+        join(&parts, texts, &mut output);
+        Ok(result(output, terms))
     }
     #[cfg(feature = "cuda")]
     fn cuda_fwd(

@@ -1,12 +1,11 @@
 //! A linear layer over few rows, split by the columns of its output.
 
-use std::borrow::Cow;
 use std::ops::Range;
 
 use kernels::{Activation, LinearScratch, OutputColumns};
 
 use super::{Linear, Part};
-use crate::scratch::{Scratch, with_scratch};
+use crate::scratch::{Scratch, values_of, with_scratch};
 use crate::team;
 
 impl Linear {
@@ -30,20 +29,41 @@ impl Linear {
         }
     }
 
-    /// Few rows: each thread reads its own part of the weight once.
-    pub(super) fn product_by_features(&self, activation: Activation, input: Cow<'_, [f32]>) -> Vec<f32> {
-        let rows = input.len() / self.input_features;
+    /// The product of few rows, each thread with its own part of the weight: `input` in parts of its columns, `[rows, some]` each, to
+    /// such parts of the output. Each thread puts the input together for itself: much of it comes from another one's cache.
+    pub(crate) fn parts_of_product(&self, activation: Activation, input: Vec<Vec<f32>>, rows: usize) -> Vec<Vec<f32>> {
         let tasks: Vec<Range<usize>> = self.parts.iter().flat_map(|part| part.split(team::threads())).collect();
         let layer = self.clone();
-        let results = team::map(input, tasks, move |columns, input| {
+        team::map(tasks, move |columns| {
             let mut output = vec![0.0; rows * columns.len()];
-            with_scratch(|Scratch { linear, .. }| {
+            with_scratch(|Scratch { linear, wide, .. }| {
+                let input = match &*input {
+                    [whole] => whole,
+                    parts => {
+                        let joined = values_of(wide, rows * layer.input_features);
+                        join(parts, rows, joined);
+                        &*joined
+                    }
+                };
                 let place = OutputColumns::all(&mut output, columns.len());
                 layer.columns_here(columns.clone(), activation, input, linear, place);
             });
             output
-        });
-        team::side_by_side(&results, rows)
+        })
+    }
+}
+
+/// Parts of one matrix, `[rows, some of the columns]` each, side by side in `whole`.
+pub(crate) fn join(parts: &[Vec<f32>], rows: usize, whole: &mut [f32]) {
+    let width = whole.len() / rows.max(1);
+    for (row, whole) in whole.chunks_exact_mut(width.max(1)).enumerate() {
+        let mut rest = whole;
+        for part in parts {
+            let columns = part.len() / rows;
+            let (place, after) = rest.split_at_mut(columns);
+            place.copy_from_slice(&part[row * columns..(row + 1) * columns]);
+            rest = after;
+        }
     }
 }
 
