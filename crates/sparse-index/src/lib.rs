@@ -34,6 +34,7 @@ mod tests;
 mod threads;
 mod top_k;
 mod tuning;
+mod whole_blocks;
 mod write;
 mod writer_lock;
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::error::{IndexError, IndexFileError};
 use crate::file::{ALIGNMENT, BYTE_ORDER, Entry, HEADER, Header, MAGIC, Section, VERSION, WHOLE_INDEX};
 use crate::index::SparseIndex;
-use crate::mapping::MappedFile;
+use crate::mapping::{MappedFile, Memory};
 use crate::open_segment;
 use crate::storage::FileBytes;
 
@@ -49,14 +49,14 @@ fn read(path: &Path, mmap: bool) -> Result<FileBytes, IndexError> {
     if mmap && length > 0 {
         return MappedFile::new(&file).map(FileBytes::Mapped).map_err(on_error);
     }
+    if length == 0 {
+        return Ok(FileBytes::Read(None));
+    }
     let length = usize::try_from(length).unwrap_or(usize::MAX);
-    let mut words: Vec<u64> = Vec::new();
     let no_memory = |_| IndexError::OutOfMemory { bytes: length, what: "an index" };
-    words.try_reserve_exact(length.div_ceil(8)).map_err(no_memory)?;
-    words.resize(length.div_ceil(8), 0);
-    let target = bytemuck::cast_slice_mut(&mut words).get_mut(..length).unwrap_or_default();
-    file.read_exact(target).map_err(on_error)?;
-    Ok(FileBytes::Read(words, length))
+    let mut memory = Memory::zeroed(length).map_err(no_memory)?;
+    file.read_exact(memory.as_mut_slice()).map_err(on_error)?;
+    Ok(FileBytes::Read(Some(memory)))
 }
 
 /// An error for what is there under this name and is not a file; for a folder the system's own.
