@@ -29,6 +29,7 @@ mod snapshot;
 mod split_lists;
 mod storage;
 mod term_lists;
+mod term_table;
 #[cfg(test)]
 mod tests;
 mod threads;

@@ -1,5 +1,6 @@
 //! Writing an index: whole or not at all.
 
+use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};
@@ -9,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::error::IndexError;
 use crate::file::{
     ALIGNMENT, BYTE_ORDER, Entry, HEADER, Header, MAGIC, Section, SegmentSettings, Settings, VERSION, WHOLE_INDEX,
-    each_array,
+    each_section,
 };
 use crate::index::SparseIndex;
 use crate::open::must_be_file;
@@ -121,13 +122,14 @@ fn write_all(
         segments: snapshot.segments.len() as u64,
     };
     let of_segments: Vec<_> = snapshot.segments.iter().map(|view| SegmentSettings::of(&view.segment)).collect();
-    let mut arrays: Vec<(Section, u32, &[u8])> = vec![(Section::Settings, WHOLE_INDEX, bytemuck::bytes_of(&settings))];
+    let mut arrays: Vec<(Section, u32, Cow<'_, [u8]>)> =
+        vec![(Section::Settings, WHOLE_INDEX, bytemuck::bytes_of(&settings).into())];
     for ((view, segment), number) in snapshot.segments.iter().zip(&of_segments).zip(0_u32..) {
-        arrays.push((Section::SegmentSettings, number, bytemuck::bytes_of(segment)));
+        arrays.push((Section::SegmentSettings, number, bytemuck::bytes_of(segment).into()));
         if let Some(deleted) = &view.deleted {
-            arrays.push((Section::Deleted, number, bytemuck::cast_slice(deleted.words())));
+            arrays.push((Section::Deleted, number, bytemuck::cast_slice(deleted.words()).into()));
         }
-        each_array(&view.segment, &mut |section, bytes| arrays.push((section, number, bytes)));
+        each_section(&view.segment, &mut |section, bytes| arrays.push((section, number, bytes)));
     }
     // The header and the table are written last: only then are the checksums known.
     let room = vec![0; HEADER + arrays.len() * size_of::<Entry>()];
