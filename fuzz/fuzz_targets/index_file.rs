@@ -25,12 +25,12 @@ fn seal(bytes: &mut [u8]) {
     let end = usize::try_from(sections).ok().and_then(|sections| sections.checked_mul(32)?.checked_add(64));
     if let Some(table) = end.and_then(|end| bytes.get(64..end)) {
         let sum = checksum(table).to_le_bytes();
-        // And those of the small sections, which are always compared.
+        // And those of the sections that are read at once and always compared: settings and, from version 2 on, terms.
         let entries: Vec<[u8; 32]> = table.as_chunks().0.to_vec();
         for (number, entry) in entries.iter().enumerate() {
             let word = |at: usize| u64::from_le_bytes(entry[at..at + 8].try_into().unwrap()) as usize;
-            let small = (1..=2).contains(&entry[0]);
-            if small && let Some(section) = word(8).checked_add(word(16)).and_then(|end| bytes.get(word(8)..end)) {
+            let compared = matches!(entry[0], 1 | 2 | 20);
+            if compared && let Some(section) = word(8).checked_add(word(16)).and_then(|end| bytes.get(word(8)..end)) {
                 let sum = checksum(section).to_le_bytes();
                 bytes[64 + 32 * number + 24..64 + 32 * number + 28].copy_from_slice(&sum);
             }

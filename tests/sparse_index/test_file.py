@@ -17,7 +17,7 @@ from sparse_reference import check_queries, random_rows
 DIM = 300
 DOCUMENTS = random_rows(np.random.default_rng(5), 500, DIM, "learned")
 QUERIES = random_rows(np.random.default_rng(6), 20, DIM, "learned", empty=0)
-VERSION_1 = Path(__file__).parent.parent / "data" / "sparse_index_v1.corten"
+DATA = Path(__file__).parent.parent / "data"
 
 
 def many_pieces(ids: list[Any] | None = None) -> corten.SparseIndex:
@@ -161,10 +161,13 @@ def test_two_threads_save_to_one_path(tmp_path: Path) -> None:
     assert [entry.name for entry in tmp_path.iterdir()] == ["index"]
 
 
-def test_a_file_of_version_1_is_opened() -> None:
-    """Written by the first version of the format (tests/data/make_sparse_index.py), and never changed since."""
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_file_of_every_version_is_opened(version: int) -> None:
+    """Written by that version of the format (tests/data/make_sparse_index.py), and never changed since."""
+    path = DATA / f"sparse_index_v{version}.corten"
+    assert path.read_bytes()[8] == version
     for mmap in (True, False):
-        index = corten.SparseIndex.open(VERSION_1, mmap=mmap, verify=True)
+        index = corten.SparseIndex.open(path, mmap=mmap, verify=True)
         assert index.ids().tolist() == [*(f"document {number}" for number in [*range(20), *range(30, 100)]), "new"]
         documents = random_rows(np.random.default_rng(1), 101, 40, "few values", mean=8)
         rows = documents[[*range(20), *range(30, 101)]]

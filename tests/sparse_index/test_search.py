@@ -203,7 +203,7 @@ def test_stats(numbers: corten.SparseIndex) -> None:
     assert stats["segments"] >= 1
     assert stats["bytes"] > 0
     assert stats["mapped"] is False
-    assert stats["file_version"] == 1
+    assert stats["file_version"] == 2
     numbers.delete(20)
     assert numbers.stats()["documents"] == 4
     numbers.compact()

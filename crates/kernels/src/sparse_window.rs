@@ -1,6 +1,7 @@
 //! Adding up the partial scores of a window of documents in 16-bit fixed point.
 
 use crate::level::Level;
+use crate::prefetch::prefetch_line;
 use crate::simd::{Kernel, Simd};
 use crate::sparse_row::zeros;
 
@@ -12,6 +13,8 @@ pub const WINDOW_WORDS: usize = WINDOW / 64;
 
 /// Postings added in one step of the loop.
 pub const STRIP: usize = 8;
+/// Document numbers of a cache line.
+const LINE: usize = 32;
 /// Documents looked at together for one that reaches the limit.
 const BLOCK: usize = 64;
 
@@ -29,6 +32,8 @@ pub enum Addition<'a> {
         count: usize,
         /// In units of 1/256.
         factor: u16,
+        /// How far behind these the next postings of the list lie in the arrays: as many and some more are asked for. Changes nothing else.
+        ahead: usize,
     },
     /// `value` to the documents whose bit is set: bit i of word w is document `64 * w + i`.
     Bitmap {
@@ -76,9 +81,9 @@ impl<'a, I: Iterator<Item = Addition<'a>>> Kernel for Add<'_, I> {
     fn run<S: Simd>(self, simd: S) {
         for addition in self.additions {
             match addition {
-                Addition::Postings { documents, weights, count, factor } => {
+                Addition::Postings { documents, weights, count, factor, ahead } => {
                     assert!(count <= documents.len().min(weights.len()), "a document and a weight for each of {count}");
-                    add_postings(self.scores, documents, weights, count, factor);
+                    add_postings(self.scores, documents, weights, count, factor, ahead);
                 }
                 Addition::Bitmap { words, value } => {
                     let (blocks, _) = self.scores[..WINDOW].as_chunks_mut::<64>();
@@ -107,10 +112,35 @@ fn add_strip(scores: &mut [u16; 1 << 16], documents: &[u16; STRIP], weights: &[u
 }
 
 #[inline(always)]
-fn add_postings(scores: &mut [u16; 1 << 16], documents: &[u16], weights: &[u8], count: usize, factor: u16) {
+fn add_postings(
+    scores: &mut [u16; 1 << 16],
+    documents: &[u16],
+    weights: &[u8],
+    count: usize,
+    factor: u16,
+    ahead: usize,
+) {
     let whole = count / STRIP * STRIP;
-    let strips = documents[..whole].as_chunks::<STRIP>().0.iter().zip(weights[..whole].as_chunks::<STRIP>().0);
-    for (documents, weights) in strips {
+    let mut first = 0;
+    // A line of memory at a time. What is asked for follows the postings: a fixed number of lines would be too few for a frequent term and
+    // too many for the others.
+    while first + LINE < whole {
+        let next = first.saturating_add(ahead);
+        prefetch_line(documents, next);
+        prefetch_line(weights, next);
+        let (documents, weights) = (&documents[first..first + LINE], &weights[first..first + LINE]);
+        for (documents, weights) in documents.as_chunks::<STRIP>().0.iter().zip(weights.as_chunks::<STRIP>().0) {
+            add_strip(scores, documents, weights, factor);
+        }
+        first += LINE;
+    }
+    // One line more than there are here: the next postings begin within a line, and may be some more.
+    for next in [first, first + LINE].map(|place| place.saturating_add(ahead)) {
+        prefetch_line(documents, next);
+        prefetch_line(weights, next);
+    }
+    let (left, their_weights) = (&documents[first..whole], &weights[first..whole]);
+    for (documents, weights) in left.as_chunks::<STRIP>().0.iter().zip(their_weights.as_chunks::<STRIP>().0) {
         add_strip(scores, documents, weights, factor);
     }
     // The last as one more strip, whose weights beyond the end become zero: how often a loop of single postings ends where cannot

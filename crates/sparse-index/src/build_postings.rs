@@ -13,6 +13,7 @@ use crate::options::Cancel;
 use crate::postings::{FEWEST_FOR_CHAMPIONS, ListRecord, Postings};
 use crate::rows::SparseRows;
 use crate::split_lists::plan_lists;
+use crate::term_table::TermTable;
 use crate::threads::{self, looked};
 
 /// Best documents remembered for each term.
@@ -263,11 +264,8 @@ fn join(pieces: Vec<Piece>, windows: usize) -> Result<Postings, IndexError> {
     }
     let mut postings = Postings {
         windows,
-        terms: all.terms.into(),
-        term_lists: term_lists.into(),
-        champion_starts: champion_starts.into(),
+        table: TermTable { terms: all.terms, term_lists, champion_starts, lists: all.lists },
         champions: all.champions.into(),
-        lists: all.lists.into(),
         counts: all.counts.into(),
         documents: all.documents.into(),
         weights: all.weights.into(),

@@ -1,4 +1,4 @@
-//! The file format, version 1.
+//! The file format, versions 1 and 2.
 //!
 //! | bytes | what |
 //! |---|---|
@@ -15,16 +15,21 @@
 //! | 32 each | section table, see [`Entry`] |
 //! | | the sections, in the order of the table, each at the next multiple of 64, zeros between |
 //!
-//! A section is one array of one segment, as it lies in memory. Opening checks the header, the table, the two kinds of small sections and the
+//! A section is one array of one segment, as it lies in memory, or in version 2 its table of terms (`term_table.rs`), which was four
+//! arrays in version 1. Opening checks the header, the tables, the two kinds of small sections and the
 //! lengths of all arrays against each other; the arrays' contents are checked where they are used, each time, so that a file that
 //! is damaged, or changes while it is mapped, gives wrong scores at worst. `verify` compares every checksum.
+
+use std::borrow::Cow;
 
 use crate::id_table::IdTable;
 use crate::segment::Segment;
 
 pub(crate) const MAGIC: [u8; 8] = *b"CortenSI";
-/// The version that is written, and the only one that is read.
-pub(crate) const VERSION: u32 = 1;
+/// The version that is written.
+pub(crate) const VERSION: u32 = 2;
+/// The oldest version that is read.
+pub(crate) const OLDEST_VERSION: u32 = 1;
 pub(crate) const BYTE_ORDER: u32 = 0x0102_0304;
 /// Bytes of the header.
 pub(crate) const HEADER: usize = 64;
@@ -101,6 +106,7 @@ sections! {
     RowBlocks = 4, "row blocks";
     RowStarts = 5, "row starts";
     Rows = 19, "rows";
+    /// In version 1, as the three others that the table of terms replaced.
     Terms = 6, "terms";
     TermLists = 7, "term lists";
     ChampionStarts = 8, "champion starts";
@@ -114,6 +120,8 @@ sections! {
     IdStringStarts = 16, "id string starts";
     IdStrings = 17, "id strings";
     IdOrder = 18, "id order";
+    /// From version 2 on.
+    TermTable = 20, "term table";
 }
 
 /// The numbers of the whole index.
@@ -158,17 +166,14 @@ impl SegmentSettings {
     }
 }
 
-/// Calls `each` with every array of a segment.
-pub(crate) fn each_array<'s>(segment: &'s Segment, each: &mut dyn FnMut(Section, &'s [u8])) {
+/// Calls `each` with every section of a segment that is as long as the segment is.
+pub(crate) fn each_section<'s>(segment: &'s Segment, take: &mut dyn FnMut(Section, Cow<'s, [u8]>)) {
+    let mut each = |section, bytes: &'s [u8]| take(section, Cow::Borrowed(bytes));
     each(Section::RowBlocks, segment.forward.blocks.as_bytes());
     each(Section::RowStarts, segment.forward.starts.as_bytes());
     each(Section::Rows, segment.forward.bytes.as_bytes());
     if let Some(postings) = &segment.postings {
-        each(Section::Terms, postings.terms.as_bytes());
-        each(Section::TermLists, postings.term_lists.as_bytes());
-        each(Section::ChampionStarts, postings.champion_starts.as_bytes());
         each(Section::Champions, postings.champions.as_bytes());
-        each(Section::Lists, postings.lists.as_bytes());
         each(Section::ListCounts, postings.counts.as_bytes());
         each(Section::ListDocuments, postings.documents.as_bytes());
         each(Section::ListWeights, postings.weights.as_bytes());
@@ -185,5 +190,8 @@ pub(crate) fn each_array<'s>(segment: &'s Segment, each: &mut dyn FnMut(Section,
             each(Section::IdStrings, bytes.as_bytes());
             each(Section::IdOrder, order.as_bytes());
         }
+    }
+    if let Some(postings) = &segment.postings {
+        take(Section::TermTable, Cow::Owned(postings.table.encode()));
     }
 }

@@ -169,6 +169,7 @@ impl<'a> ForwardView<'a> {
     #[inline]
     pub(crate) fn prefetch_start(&self, row: usize) {
         kernels::prefetch_line(self.starts, row);
+        kernels::prefetch_line(self.blocks, row / ROWS_OF_A_BLOCK);
     }
 
     /// Asks for the bytes of a row ahead of their use.

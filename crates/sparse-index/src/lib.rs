@@ -29,11 +29,13 @@ mod snapshot;
 mod split_lists;
 mod storage;
 mod term_lists;
+mod term_table;
 #[cfg(test)]
 mod tests;
 mod threads;
 mod top_k;
 mod tuning;
+mod whole_blocks;
 mod write;
 mod writer_lock;
 

@@ -7,9 +7,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::error::{IndexError, IndexFileError};
-use crate::file::{ALIGNMENT, BYTE_ORDER, Entry, HEADER, Header, MAGIC, Section, VERSION, WHOLE_INDEX};
+use crate::file::{ALIGNMENT, BYTE_ORDER, Entry, HEADER, Header, MAGIC, OLDEST_VERSION, Section, VERSION, WHOLE_INDEX};
 use crate::index::SparseIndex;
-use crate::mapping::MappedFile;
+use crate::mapping::{MappedFile, Memory};
 use crate::open_segment;
 use crate::storage::FileBytes;
 
@@ -17,6 +17,7 @@ use crate::storage::FileBytes;
 pub(crate) struct OpenedFile<'p> {
     pub(crate) path: &'p Path,
     pub(crate) bytes: Arc<FileBytes>,
+    pub(crate) version: u32,
     entries: Vec<Entry>,
 }
 
@@ -49,14 +50,14 @@ fn read(path: &Path, mmap: bool) -> Result<FileBytes, IndexError> {
     if mmap && length > 0 {
         return MappedFile::new(&file).map(FileBytes::Mapped).map_err(on_error);
     }
+    if length == 0 {
+        return Ok(FileBytes::Read(None));
+    }
     let length = usize::try_from(length).unwrap_or(usize::MAX);
-    let mut words: Vec<u64> = Vec::new();
     let no_memory = |_| IndexError::OutOfMemory { bytes: length, what: "an index" };
-    words.try_reserve_exact(length.div_ceil(8)).map_err(no_memory)?;
-    words.resize(length.div_ceil(8), 0);
-    let target = bytemuck::cast_slice_mut(&mut words).get_mut(..length).unwrap_or_default();
-    file.read_exact(target).map_err(on_error)?;
-    Ok(FileBytes::Read(words, length))
+    let mut memory = Memory::zeroed(length).map_err(no_memory)?;
+    file.read_exact(memory.as_mut_slice()).map_err(on_error)?;
+    Ok(FileBytes::Read(Some(memory)))
 }
 
 /// An error for what is there under this name and is not a file; for a folder the system's own.
@@ -79,8 +80,9 @@ impl<'p> OpenedFile<'p> {
     }
 
     fn check(path: &'p Path, bytes: Arc<FileBytes>) -> Result<Self, IndexError> {
-        let mut opened = Self { path, bytes, entries: Vec::new() };
+        let mut opened = Self { path, bytes, version: 0, entries: Vec::new() };
         let header = opened.check_header()?;
+        opened.version = header.version;
         opened.entries = opened.read_table(&header)?;
         Ok(opened)
     }
@@ -100,9 +102,9 @@ impl<'p> OpenedFile<'p> {
             let found = if header.byte_order.swap_bytes() == BYTE_ORDER { "the other byte order" } else { "damage" };
             return Err(wrong("this machine's byte order".to_owned(), found.to_owned()));
         }
-        if header.version != VERSION {
+        if !(OLDEST_VERSION..=VERSION).contains(&header.version) {
             let found = format!("{} (hint: a newer corten may read it)", header.version);
-            return Err(wrong(format!("version {VERSION}"), found));
+            return Err(wrong(format!("version {OLDEST_VERSION} to {VERSION}"), found));
         }
         if header.checksum() != header.own_checksum {
             return Err(wrong(format!("checksum {:08x}", header.own_checksum), format!("{:08x}", header.checksum())));

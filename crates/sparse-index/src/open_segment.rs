@@ -15,6 +15,7 @@ use crate::postings::Postings;
 use crate::segment::Segment;
 use crate::snapshot::{SegmentView, Snapshot};
 use crate::storage::Buffer;
+use crate::term_table::TermTable;
 
 /// The index in a file.
 pub(crate) fn snapshot(file: &OpenedFile<'_>) -> Result<Snapshot, IndexError> {
@@ -39,19 +40,25 @@ pub(crate) fn snapshot(file: &OpenedFile<'_>) -> Result<Snapshot, IndexError> {
     Ok(Snapshot { dimension, segments: views, next_number: settings.next_number, strings })
 }
 
-/// A section of one record. These sections are small, so their checksums are always compared.
+/// A section of one record.
 fn record<T: Pod>(file: &OpenedFile<'_>, section: Section, segment: u32) -> Result<T, IndexError> {
-    let (range, checksum) =
-        file.find(section, segment).ok_or_else(|| file.error(section.name(), "a section", "none"))?;
-    let bytes = file.bytes.as_slice().get(range).unwrap_or_default();
+    let bytes = checked(file, section, segment)?;
     if bytes.len() != size_of::<T>() {
         return Err(file.error(section.name(), format!("{} bytes", size_of::<T>()), bytes.len()));
     }
+    Ok(bytemuck::pod_read_unaligned(bytes))
+}
+
+/// A section that is read when the file is opened: such sections are small, so their checksums are always compared.
+fn checked<'f>(file: &'f OpenedFile<'_>, section: Section, segment: u32) -> Result<&'f [u8], IndexError> {
+    let (range, checksum) =
+        file.find(section, segment).ok_or_else(|| file.error(section.name(), "a section", "none"))?;
+    let bytes = file.bytes.as_slice().get(range).unwrap_or_default();
     let found = crc32fast::hash(bytes);
     if found != checksum {
         return Err(file.error(section.name(), format!("checksum {checksum:08x}"), format!("{found:08x}")));
     }
-    Ok(bytemuck::pod_read_unaligned(bytes))
+    Ok(bytes)
 }
 
 /// Reads the arrays of one segment.
@@ -126,26 +133,44 @@ fn view(file: &OpenedFile<'_>, number: u32, dimension: u32, strings: Option<bool
 }
 
 fn postings(arrays: &Arrays<'_, '_>, windows: usize) -> Result<Postings, IndexError> {
-    let terms: Buffer<u32> = arrays.any(Section::Terms)?;
-    let bounds = terms.as_slice().len().checked_add(1);
+    let (table, section) = if arrays.file.version == 1 {
+        (table_of_version_1(arrays)?, Section::Lists)
+    } else {
+        (term_table(arrays)?, Section::TermTable)
+    };
     let documents: Buffer<u16> = arrays.any(Section::ListDocuments)?;
     let entries = documents.as_slice().len();
     let mut postings = Postings {
         windows,
-        term_lists: arrays.exactly(Section::TermLists, bounds)?,
-        champion_starts: arrays.exactly(Section::ChampionStarts, bounds)?,
+        table,
         champions: arrays.any(Section::Champions)?,
-        lists: arrays.any(Section::Lists)?,
         counts: arrays.any(Section::ListCounts)?,
         weights: arrays.exactly(Section::ListWeights, Some(entries))?,
         bitmaps: arrays.any(Section::Bitmaps)?,
-        terms,
         documents,
         ..Postings::default()
     };
     let fit = postings.find_starts();
     fit.map(|()| postings)
-        .ok_or_else(|| arrays.file.error(Section::Lists.name(), "lists that fit the other sections", "others"))
+        .ok_or_else(|| arrays.file.error(section.name(), "lists that fit the other sections", "others"))
+}
+
+fn term_table(arrays: &Arrays<'_, '_>) -> Result<TermTable, IndexError> {
+    let bytes = checked(arrays.file, Section::TermTable, arrays.segment)?;
+    let table = TermTable::decode(bytes);
+    table.ok_or_else(|| arrays.file.error(Section::TermTable.name(), "terms and their lists", "other bytes"))
+}
+
+/// The four arrays that were the table of terms.
+fn table_of_version_1(arrays: &Arrays<'_, '_>) -> Result<TermTable, IndexError> {
+    let terms: Buffer<u32> = arrays.any(Section::Terms)?;
+    let bounds = terms.as_slice().len().checked_add(1);
+    Ok(TermTable {
+        terms: terms.as_slice().to_vec(),
+        term_lists: arrays.exactly(Section::TermLists, bounds)?.as_slice().to_vec(),
+        champion_starts: arrays.exactly(Section::ChampionStarts, bounds)?.as_slice().to_vec(),
+        lists: arrays.any(Section::Lists)?.as_slice().to_vec(),
+    })
 }
 
 fn id_table(arrays: &Arrays<'_, '_>, settings: &SegmentSettings, documents: usize) -> Result<IdTable, IndexError> {

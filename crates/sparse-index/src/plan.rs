@@ -50,17 +50,16 @@ impl<'a> Scan<'a> {
         match self {
             Self::Numbers { lists, kept, position, count, factor } => {
                 let (documents, weights) = lists.from(*position, *count);
-                let addition =
-                    Addition::Postings { documents, weights, count: (*count).min(documents.len()), factor: *factor };
-                *position += lists.in_window(window, lists.numbers);
+                let ahead = lists.in_window(window, lists.numbers);
+                let count_here = (*count).min(documents.len());
+                let addition = Addition::Postings { documents, weights, count: count_here, factor: *factor, ahead };
+                *position += ahead;
                 *count = lists.in_window(window + 1, *kept);
-                // The next window's are asked for while this one's are added.
-                lists.prefetch(*position);
                 addition
             }
             Self::Bitmap { words, value } => match words.get(window) {
                 Some(words) => Addition::Bitmap { words, value: *value },
-                None => Addition::Postings { documents: &[], weights: &[], count: 0, factor: 0 },
+                None => Addition::Postings { documents: &[], weights: &[], count: 0, factor: 0, ahead: 0 },
             },
         }
     }

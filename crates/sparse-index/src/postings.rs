@@ -12,6 +12,7 @@ use kernels::WINDOW_WORDS;
 
 use crate::storage::Buffer;
 use crate::term_lists::TermLists;
+use crate::term_table::TermTable;
 
 /// Terms with fewer documents have no stored champions: their documents are looked through instead.
 pub(crate) const FEWEST_FOR_CHAMPIONS: u32 = 256;
@@ -21,16 +22,9 @@ pub(crate) const FEWEST_FOR_CHAMPIONS: u32 = 256;
 pub(crate) struct Postings {
     /// Windows of the segment.
     pub(crate) windows: usize,
-    /// `[terms]`: the terms that occur, ascending.
-    pub(crate) terms: Buffer<u32>,
-    /// `[terms + 1]`: the lists of term i are `term_lists[i]..term_lists[i + 1]`, strongest first, bitmaps last.
-    pub(crate) term_lists: Buffer<u32>,
-    /// `[terms + 1]`: the champions of term i are at `champion_starts[i]..champion_starts[i + 1]`.
-    pub(crate) champion_starts: Buffer<u32>,
+    pub(crate) table: TermTable,
     /// For each frequent term the documents in which it weighs most.
     pub(crate) champions: Buffer<u32>,
-    /// `[lists]`
-    pub(crate) lists: Buffer<ListRecord>,
     /// For each term `[windows, lists that are numbers]`: the documents of a list in a window.
     pub(crate) counts: Buffer<u16>,
     /// For each term, window and list the documents within their window.
@@ -63,7 +57,7 @@ impl ListRecord {
     }
 
     /// The bounds are weights.
-    fn is_usable(&self) -> bool {
+    pub(crate) fn is_usable(&self) -> bool {
         self.upper > 0.0 && self.upper.is_finite() && self.lower >= 0.0 && self.lower <= self.upper
     }
 }
@@ -85,15 +79,17 @@ pub(crate) struct TermStart {
 impl Postings {
     /// Finds where each term's parts lie. Returns whether the lists fit the other arrays, and each other.
     pub(crate) fn find_starts(&mut self) -> Option<()> {
-        let records = self.lists.as_slice();
-        let mut starts = Vec::with_capacity(self.terms.as_slice().len());
+        if !self.table.is_sound(self.champions.as_slice().len()) {
+            return None;
+        }
+        let mut starts = Vec::with_capacity(self.table.terms.len());
         let mut next = TermStart::default();
-        for bounds in self.term_lists.as_slice().windows(2) {
-            let lists = records.get(bounds[0] as usize..bounds[1] as usize)?;
+        for bounds in self.table.term_lists.windows(2) {
+            let lists = self.table.lists.get(bounds[0] as usize..bounds[1] as usize)?;
             let numbers = lists.iter().take_while(|list| !list.is_bitmap()).count();
             let mut entries = 0_u32;
             for (number, list) in lists.iter().enumerate() {
-                if !list.is_usable() || list.is_bitmap() != (number >= numbers) {
+                if list.is_bitmap() != (number >= numbers) {
                     return None;
                 }
                 if !list.is_bitmap() {
@@ -108,7 +104,7 @@ impl Postings {
             next.bitmaps = next.bitmaps.checked_add((lists.len() - numbers).checked_mul(self.windows)?)?;
         }
         self.starts = starts;
-        self.places = find_places(self.terms.as_slice());
+        self.places = find_places(&self.table.terms);
         let fits = next.counts == self.counts.as_slice().len()
             && next.documents == self.documents.as_slice().len()
             && next.bitmaps.checked_mul(WINDOW_WORDS)? == self.bitmaps.as_slice().len();
@@ -118,10 +114,10 @@ impl Postings {
     pub(crate) fn view(&self) -> PostingsView<'_> {
         PostingsView {
             windows: self.windows,
-            terms: self.terms.as_slice(),
-            champion_starts: self.champion_starts.as_slice(),
+            terms: &self.table.terms,
+            champion_starts: &self.table.champion_starts,
             champions: self.champions.as_slice(),
-            lists: self.lists.as_slice(),
+            lists: &self.table.lists,
             counts: self.counts.as_slice(),
             documents: self.documents.as_slice(),
             weights: self.weights.as_slice(),
@@ -203,8 +199,7 @@ impl<'a> PostingsView<'a> {
         let start = self.starts.get(place)?;
         let (first, numbers) = (start.first_list as usize, start.numbers as usize);
         let lists = self.lists.get(first..first + start.lists as usize)?;
-        // What a mapped file shows now may not be what it showed when it was opened.
-        if lists.is_empty() || !lists.iter().all(ListRecord::is_usable) {
+        if lists.is_empty() {
             return None;
         }
         let numbers_in_all = numbers * self.windows;

@@ -1,5 +1,6 @@
 //! Writing an index: whole or not at all.
 
+use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};
@@ -9,12 +10,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::error::IndexError;
 use crate::file::{
     ALIGNMENT, BYTE_ORDER, Entry, HEADER, Header, MAGIC, Section, SegmentSettings, Settings, VERSION, WHOLE_INDEX,
-    each_array,
+    each_section,
 };
 use crate::index::SparseIndex;
 use crate::open::must_be_file;
 use crate::options::Cancel;
 use crate::snapshot::Snapshot;
+use crate::whole_blocks::WholeBlocks;
 
 /// Bytes written between two looks for cancellation.
 const CHUNK: usize = 1 << 23;
@@ -120,29 +122,32 @@ fn write_all(
         segments: snapshot.segments.len() as u64,
     };
     let of_segments: Vec<_> = snapshot.segments.iter().map(|view| SegmentSettings::of(&view.segment)).collect();
-    let mut arrays: Vec<(Section, u32, &[u8])> = vec![(Section::Settings, WHOLE_INDEX, bytemuck::bytes_of(&settings))];
+    let mut arrays: Vec<(Section, u32, Cow<'_, [u8]>)> =
+        vec![(Section::Settings, WHOLE_INDEX, bytemuck::bytes_of(&settings).into())];
     for ((view, segment), number) in snapshot.segments.iter().zip(&of_segments).zip(0_u32..) {
-        arrays.push((Section::SegmentSettings, number, bytemuck::bytes_of(segment)));
+        arrays.push((Section::SegmentSettings, number, bytemuck::bytes_of(segment).into()));
         if let Some(deleted) = &view.deleted {
-            arrays.push((Section::Deleted, number, bytemuck::cast_slice(deleted.words())));
+            arrays.push((Section::Deleted, number, bytemuck::cast_slice(deleted.words()).into()));
         }
-        each_array(&view.segment, &mut |section, bytes| arrays.push((section, number, bytes)));
+        each_section(&view.segment, &mut |section, bytes| arrays.push((section, number, bytes)));
     }
     // The header and the table are written last: only then are the checksums known.
-    let mut position = (HEADER + arrays.len() * size_of::<Entry>()) as u64;
-    file.seek(SeekFrom::Start(position)).map_err(on_error)?;
+    let room = vec![0; HEADER + arrays.len() * size_of::<Entry>()];
+    let mut position = room.len() as u64;
+    let mut blocks = WholeBlocks::new(file);
+    blocks.push(&room).map_err(on_error)?;
     let mut table = Vec::with_capacity(arrays.len());
     for (section, segment, bytes) in arrays {
         let offset = position.next_multiple_of(ALIGNMENT);
         let padding = usize::try_from(offset - position).unwrap_or(0);
-        file.write_all([0; 64].get(..padding).unwrap_or_default()).map_err(on_error)?;
+        blocks.push([0; 64].get(..padding).unwrap_or_default()).map_err(on_error)?;
         let mut checksum = crc32fast::Hasher::new();
         for chunk in bytes.chunks(CHUNK) {
             if cancel() {
                 return Err(IndexError::Cancelled);
             }
             checksum.update(chunk);
-            file.write_all(chunk).map_err(on_error)?;
+            blocks.push(chunk).map_err(on_error)?;
         }
         let length = bytes.len() as u64;
         let checksum = checksum.finalize();
@@ -160,6 +165,7 @@ fn write_all(
         ..Header::default()
     };
     header.own_checksum = header.checksum();
+    let file = blocks.finish().map_err(on_error)?;
     file.seek(SeekFrom::Start(0)).map_err(on_error)?;
     file.write_all(bytemuck::bytes_of(&header)).map_err(on_error)?;
     file.write_all(table_bytes).map_err(on_error)

@@ -46,7 +46,8 @@ impl Target<'_> {
 
     /// Computes the scores of `documents`, which are allowed, and pushes them.
     pub(crate) fn score(&self, documents: &[u32], query: &mut PreparedQuery, top: &mut TopK<'_>) {
-        const AHEAD: usize = 8;
+        // As many rows as the first-level cache has room for beside the query: asked for at once they arrive together.
+        const AHEAD: usize = 32;
         for &document in documents {
             self.forward.prefetch_start(document as usize);
         }

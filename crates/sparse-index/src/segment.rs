@@ -98,10 +98,10 @@ impl Segment {
         (terms, weights)
     }
 
-    /// Bytes of all arrays.
+    /// Bytes of all arrays, as in a file.
     pub(crate) fn bytes(&self) -> u64 {
         let mut sum = 0;
-        crate::file::each_array(self, &mut |_, bytes| sum += bytes.len() as u64);
+        crate::file::each_section(self, &mut |_, bytes| sum += bytes.len() as u64);
         sum
     }
 

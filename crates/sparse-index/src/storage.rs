@@ -5,22 +5,22 @@ use std::sync::Arc;
 
 use bytemuck::Pod;
 
-use crate::mapping::MappedFile;
+use crate::mapping::{MappedFile, Memory};
 
 /// The bytes of an opened file.
 #[derive(Debug)]
 pub(crate) enum FileBytes {
     /// Mapped: pages are read as they are used.
     Mapped(MappedFile),
-    /// Read into memory, as 64-bit words so that every array in it is aligned; the second field is the length in bytes.
-    Read(Vec<u64>, usize),
+    /// Read into memory, which begins at a page: every array in it is aligned. None of a file without bytes.
+    Read(Option<Memory>),
 }
 
 impl FileBytes {
     pub(crate) fn as_slice(&self) -> &[u8] {
         match self {
             Self::Mapped(file) => file.as_slice(),
-            Self::Read(words, length) => bytemuck::cast_slice(words).get(..*length).unwrap_or_default(),
+            Self::Read(memory) => memory.as_ref().map(Memory::as_slice).unwrap_or_default(),
         }
     }
 

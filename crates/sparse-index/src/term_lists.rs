@@ -82,9 +82,7 @@ impl<'a> TermLists<'a> {
         both.unwrap_or_default()
     }
 
-    /// Asks for the first documents and weights from `start` on, 192 of each: the processor notices by itself where there are more.
-    #[expect(clippy::inline_always, reason = "called for every list of every window, from a kernel")]
-    #[inline(always)]
+    /// Asks for the first documents and weights from `start` on, 192 of each: those of a search's first window.
     pub(crate) fn prefetch(&self, start: usize) {
         kernels::prefetch_lines::<_, 6>(self.documents, start);
         kernels::prefetch_lines::<_, 3>(self.weights, start);

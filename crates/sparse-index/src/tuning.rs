@@ -41,8 +41,8 @@ impl Tuning {
     pub(crate) fn new(mode: Mode) -> Self {
         let exact = Self {
             few_postings: 256,
-            unpruned_postings: 120_000,
-            seed_terms: 8,
+            unpruned_postings: 100_000,
+            seed_terms: 5,
             seeds_of_term: 8,
             skipped_share: 0.35,
             compared_cost: 250,

@@ -37,6 +37,7 @@ proptest! {
         limit in any::<u16>(),
         skipped in 0_usize..3,
         beyond in 0_usize..12,
+        ahead in any::<usize>(),
     ) {
         let mut expected = vec![0_u16; WINDOW];
         // The last ones lie beyond the count.
@@ -66,7 +67,7 @@ proptest! {
             let mut scores = WindowScores::default();
             for limit in [limit, 0] {
                 let numbers = lists.iter().map(|(documents, weights, factor)| Addition::Postings {
-                    documents, weights, count: count(documents), factor: *factor
+                    documents, weights, count: count(documents), factor: *factor, ahead
                 });
                 scores.add(level, numbers.chain([Addition::Bitmap { words: &words, value }]));
                 prop_assert_eq!(drain(&mut scores, level, limit), limit_of(limit).collect::<Vec<_>>());
@@ -89,7 +90,7 @@ proptest! {
         }
         for level in Level::available() {
             let mut scores = WindowScores::default();
-            scores.add(level, std::iter::once(Addition::Postings { documents: &documents, weights: &values, count: 300, factor: 256 }));
+            scores.add(level, std::iter::once(Addition::Postings { documents: &documents, weights: &values, count: 300, factor: 256, ahead: 300 }));
             let mut found = Vec::new();
             scores.drain(level, 0, |document, score| {
                 found.push(document as u16);
@@ -171,6 +172,7 @@ fn documents_beyond_the_window_are_harmless() {
                 weights: &weights,
                 count: documents.len(),
                 factor: 256,
+                ahead: usize::MAX,
             }),
         );
         let expected: Vec<(usize, u16)> = (0..WINDOW).step_by(5).map(|document| (document, 200)).collect();

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-use super::files::{answers, varied};
+use super::files::{answers, fixture, varied};
 use super::go_on;
 use super::random::Rows;
 use crate::error::IndexError;
-use crate::file::Section;
+use crate::file::{OLDEST_VERSION, Section, VERSION};
 use crate::ids::DocumentIds;
 use crate::index::SparseIndex;
 use crate::options::{Filter, Mode, SearchOptions};
@@ -22,6 +22,13 @@ fn small() -> (Vec<u8>, Rows) {
     let (index, queries, _) = varied(true);
     index.save(&path, &go_on).unwrap();
     (fs::read(&path).unwrap(), queries)
+}
+
+/// The same, and one of each older version.
+fn of_each_version() -> Vec<(Vec<u8>, Rows)> {
+    let (_, queries, _) = varied(false);
+    let older = (OLDEST_VERSION..VERSION).map(|version| (fs::read(fixture(version)).unwrap(), queries.clone()));
+    std::iter::once(small()).chain(older).collect()
 }
 
 /// Uses all that an opened index offers; it may answer anything.
@@ -137,49 +144,84 @@ fn every_changed_byte_is_found_by_verify() {
 /// Every seventh byte of the first part, where the structure is, and a sample of the rest.
 #[test]
 fn a_changed_byte_without_verify_gives_wrong_scores_at_worst() {
-    let (bytes, queries) = small();
-    let mut changing = Changing::new(&bytes);
-    let (mut opened, mut refused) = (0, 0);
-    for (place, &byte) in bytes.iter().enumerate() {
-        let step = if place < 3000 { 7 } else { 173 };
-        if place % step != 0 {
-            continue;
+    for (bytes, queries) in of_each_version() {
+        let mut changing = Changing::new(&bytes);
+        let (mut opened, mut refused) = (0, 0);
+        for (place, &byte) in bytes.iter().enumerate() {
+            let step = if place < 3000 { 7 } else { 173 };
+            if place % step != 0 {
+                continue;
+            }
+            for change in [0x01_u8, 0x80, 0xFF] {
+                changing.with(place, &[byte ^ change], (place % 2 == 0, false), |result| match result {
+                    Ok(index) => {
+                        opened += 1;
+                        use_it(&index, &queries);
+                    }
+                    Err(_) => refused += 1,
+                });
+            }
         }
-        for change in [0x01_u8, 0x80, 0xFF] {
-            changing.with(place, &[byte ^ change], (place % 2 == 0, false), |result| match result {
-                Ok(index) => {
-                    opened += 1;
-                    use_it(&index, &queries);
-                }
-                Err(_) => refused += 1,
-            });
-        }
+        assert!(opened > 300 && refused > 300, "{opened} opened, {refused} refused");
     }
-    assert!(opened > 300 && refused > 300, "{opened} opened, {refused} refused");
 }
 
 /// A file whose checksums are right but whose sections do not fit each other.
 #[test]
 fn sections_that_do_not_fit_are_refused() {
+    for (bytes, queries) in of_each_version() {
+        let mut changing = Changing::new(&bytes);
+        let sections = usize::try_from(u64::from_le_bytes(bytes[32..40].try_into().unwrap())).unwrap();
+        let mut refused = 0;
+        for section in 0..sections {
+            let entry = 64 + 32 * section;
+            for (field, value) in [(0, 77_u64), (0, 6), (4, 9), (8, 1 << 40), (8, 64), (16, u64::MAX), (16, 8), (16, 0)]
+            {
+                let mut forged = bytes.clone();
+                let width = if field < 8 { 4 } else { 8 };
+                forged[entry + field..entry + field + width].copy_from_slice(&value.to_le_bytes()[..width]);
+                seal(&mut forged, sections);
+                let start = 64 + 32 * sections;
+                changing.with(0, &forged[..start], (true, false), |result| match result {
+                    Ok(index) => use_it(&index, &queries),
+                    Err(_) => refused += 1,
+                });
+            }
+        }
+        assert!(refused > 6 * sections, "{refused} of {}", 8 * sections);
+    }
+}
+
+/// A table of terms whose checksum is right, and which says something else.
+#[test]
+fn a_forged_term_table_gives_wrong_scores_at_worst() {
     let (bytes, queries) = small();
     let mut changing = Changing::new(&bytes);
     let sections = usize::try_from(u64::from_le_bytes(bytes[32..40].try_into().unwrap())).unwrap();
-    let mut refused = 0;
-    for section in 0..sections {
-        let entry = 64 + 32 * section;
-        for (field, value) in [(0, 77_u64), (0, 6), (4, 9), (8, 1 << 40), (8, 64), (16, u64::MAX), (16, 8), (16, 0)] {
+    let word = |at: usize| usize::try_from(u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap())).unwrap();
+    let is_table = |entry: &usize| bytes[*entry..entry + 4] == (Section::TermTable as u32).to_le_bytes();
+    let (mut opened, mut refused) = (0, 0);
+    for entry in (0..sections).map(|section| 64 + 32 * section).filter(is_table) {
+        let (start, length) = (word(entry + 8), word(entry + 16));
+        for (place, bit) in (0..length).flat_map(|place| [0, 5, 7].map(|bit| (place, bit))) {
             let mut forged = bytes.clone();
-            let width = if field < 8 { 4 } else { 8 };
-            forged[entry + field..entry + field + width].copy_from_slice(&value.to_le_bytes()[..width]);
+            forged[start + place] ^= 1 << bit;
+            let checksum = crc32fast::hash(&forged[start..start + length]);
+            forged[entry + 24..entry + 28].copy_from_slice(&checksum.to_le_bytes());
             seal(&mut forged, sections);
-            let start = 64 + 32 * sections;
-            changing.with(0, &forged[..start], (true, false), |result| match result {
-                Ok(index) => use_it(&index, &queries),
-                Err(_) => refused += 1,
+            changing.with(0, &forged, (place % 2 == 0, false), |result| match result {
+                Ok(index) => {
+                    opened += 1;
+                    use_it(&index, &queries);
+                }
+                Err(section) => {
+                    assert!(section == Section::TermTable.name(), "{section}");
+                    refused += 1;
+                }
             });
         }
     }
-    assert!(refused > 6 * sections, "{refused} of {}", 8 * sections);
+    assert!(opened > 100 && refused > 100, "{opened} opened, {refused} refused");
 }
 
 /// Makes the checksums of table and header right again.
@@ -202,7 +244,9 @@ fn a_future_version_is_named() {
         SparseIndex::open(&path, false, false).unwrap_err().to_string()
     };
     let name = path.display();
-    assert_eq!(error(8, 2), format!("{name}: header: expected version 1, found 2 (hint: a newer corten may read it)"));
+    let found = "found 3 (hint: a newer corten may read it)";
+    assert_eq!(error(8, 3), format!("{name}: header: expected version 1 to 2, {found}"));
+    assert!(error(8, 0).starts_with(&format!("{name}: header: expected version 1 to 2, found 0")));
     assert_eq!(
         error(0, b'X'),
         format!("{name}: header: expected the magic \"CortenSI\" of an index, found \"XortenSI\"")
