@@ -6,11 +6,14 @@ It needs corten, corten-cuda, sentence-transformers with a torch for the GPU, an
 names as its dependencies); onnx with onnxruntime-gpu, and flash-attn, where they are to be compared. `--device cpu`
 tries the program itself.
 
+After the goals it prints what one question alone takes, which is what launches cost: whether CUDA graphs would pay.
+
 Texts are those of shared/data beside the checkout ($CORTEN_SHARED/data where that is set): 10,000 abstracts and medical
 answers, and the questions and titles there are, over and over up to the number asked for. Every engine is given all
-texts at once, at each batch size; tokenising and pooling are inside the clock, and the best of the repeats counts.
-Cosines are with sentence-transformers in float32, on some of the texts. The share of the peak is of the speed at which
-torch multiplies large square matrices of the same dtype, measured just before; it counts the products of the layers.
+texts at once, Corten by its tokens, the others at each of three batch sizes; tokenising and pooling are inside the
+clock, and the best of the repeats counts. Cosines are with sentence-transformers in float32, on some of the texts. The
+share of the peak is of the speed at which torch multiplies large square matrices of the same dtype, measured just
+before; it counts the products of the layers.
 """
 
 from __future__ import annotations
@@ -27,11 +30,12 @@ import numpy as np
 import torch
 
 import corten
-from gpu_engines import Engine, Torch, engines
+from gpu_engines import BATCH_SIZES, Engine, Torch, engines
 from gpu_models import MODELS, SHARED, Model
 
-BATCH_SIZES = (64, 256, 1024)
 COMPARED = 500
+# Questions that are encoded one by one.
+ALONE = 200
 # How many times the texts a second of the best of sentence-transformers.
 GOALS = {"questions": 3.0, "abstracts": 2.0}
 STATIC_GOAL = 5.0
@@ -80,7 +84,7 @@ def best_seconds(named: dict[str, Engine], texts: list[str], repeat: int) -> dic
     best = dict.fromkeys(named, float("inf"))
     for number in range(repeat + 1):
         for name, engine in named.items():
-            for batch in BATCH_SIZES:
+            for batch in engine.batch_sizes:
                 started = time.perf_counter()
                 rows = engine.encode(texts, batch)
                 seconds = time.perf_counter() - started
@@ -122,6 +126,21 @@ def compare(
     print(f"  goal: {goal} x sentence-transformers: {'met' if ours >= goal else 'MISSED'} with {ours:.2f} x")
 
 
+def alone(named: dict[str, Engine], questions: list[str]) -> None:
+    """Prints the median and the 90th percentile of one question at a time, engines in turns."""
+    seconds: dict[str, list[float]] = {name: [] for name in named}
+    for number, question in enumerate(questions):
+        for name, engine in named.items():
+            started = time.perf_counter()
+            engine.encode([question], 1)
+            if number >= len(questions) // 10:  # the first ones warm up
+                seconds[name].append(time.perf_counter() - started)
+    print("\none question alone, milliseconds, median and 90th percentile")
+    for name, times in seconds.items():
+        middle, most = np.percentile(times, [50, 90]) * 1e3
+        print(f"  {name:44} {middle:8.3f} {most:8.3f}")
+
+
 def main() -> None:
     """Runs all models."""
     options = arguments()
@@ -134,6 +153,7 @@ def main() -> None:
             named = engines(model, options.device, Path(work))
             for workload, of_workload in texts.items():
                 compare(model, named, workload, of_workload, options)
+            alone(named, texts["questions"][:ALONE])
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from tokenizers import Tokenizer
 from transformers import AutoModel
 
 import corten
+from corten.device import choose_device
 from gpu_models import HEADS
 
 if TYPE_CHECKING:
@@ -26,27 +27,54 @@ if TYPE_CHECKING:
 NARROW = ("float16", "bfloat16")
 
 
+# Texts of a batch that are tried for the engines that pad.
+BATCH_SIZES: tuple[int, ...] = (64, 256, 1024)
+
+
 class Engine(Protocol):
     """What is timed."""
+
+    batch_sizes: tuple[int, ...]
 
     def encode(self, texts: list[str], batch: int) -> Floats:
         """`[texts, dim]`."""
 
 
 class Corten:
-    """Corten, through its public class."""
+    """Corten, through its public class, which fills its batches by tokens."""
+
+    batch_sizes: tuple[int, ...] = (0,)
 
     def __init__(self, model: Model, device: str, dtype: str) -> None:
         """Loads the model."""
         self.encoder = corten.Encoder(model.folder, device=device, dtype=dtype)
 
-    def encode(self, texts: list[str], batch: int) -> Floats:
+    def encode(self, texts: list[str], batch: int) -> Floats:  # noqa: ARG002  see the class
         """`[texts, dim]`."""
-        return self.encoder.encode(texts, batch_size=batch)
+        rows: Floats = self.encoder.encode(texts, show_progress_bar=False)
+        return rows
+
+
+class CortenLt:
+    """Corten with the biases of its products by cuBLASLt, which only the native class can be asked for."""
+
+    batch_sizes: tuple[int, ...] = (0,)
+
+    def __init__(self, model: Model, device: str, dtype: str) -> None:
+        """Loads the model."""
+        device, native = choose_device(device, dtype)
+        self.encoder = native.Encoder(model.folder, device=device, dtype=dtype, products="cublaslt")
+
+    def encode(self, texts: list[str], batch: int) -> Floats:  # noqa: ARG002  see `Corten`
+        """`[texts, dim]`."""
+        rows: Floats = self.encoder.encode(texts)
+        return rows
 
 
 class Torch:
     """sentence-transformers on torch. float32 is without TF32, and with attention in single steps."""
+
+    batch_sizes: tuple[int, ...] = BATCH_SIZES
 
     def __init__(self, model: Model, device: str, dtype: str, attention: str) -> None:
         """Loads the model."""
@@ -78,6 +106,8 @@ class MeanPooled(torch.nn.Module):  # type: ignore[misc]
 
 class OnnxRuntime:
     """ONNX Runtime on the graph that its own optimizer fuses: float16 on a GPU, float32 on a CPU."""
+
+    batch_sizes: tuple[int, ...] = BATCH_SIZES
 
     def __init__(self, model: Model, device: str, work: Path) -> None:
         """Writes the graph and loads it. Raises ImportError where ONNX Runtime or what it needs is not there."""
@@ -142,6 +172,9 @@ def engines(model: Model, device: str, work: Path) -> dict[str, Engine]:
             found[f"corten {dtype}"] = Corten(model, device, dtype)
         except ValueError as error:  # noqa: PERF203  three times, of some seconds each
             print(f"  left out: corten {dtype}: {error}")
+    if device != "cpu" and not model.is_static:
+        for dtype in NARROW:
+            found[f"corten cublaslt {dtype}"] = CortenLt(model, device, dtype)
     if model.is_static:
         return {**found, "sentence-transformers float32": Torch(model, device, "float32", "")}
     for attention in ["sdpa"] + ["flash_attention_2"] * (importlib.util.find_spec("flash_attn") is not None):

@@ -179,8 +179,8 @@ class Encoder(EncoderSettings, SparseMethods):
             sentences: One text, or any iterable of texts (`inputs=` is the same).
             prompt_name: A name in `prompts`: that prompt is put before each text.
             prompt: The prompt itself; overrules `prompt_name`. "" means none.
-            batch_size: The most texts that are computed together. It changes speed and memory, on a CPU never a value. Where
-                it is not given, on a CPU 32 texts, on a GPU as many as fill it (about 16,000 tokens).
+            batch_size: The most texts that are computed together. It changes speed and memory, on a CPU never a value.
+                Where it is not given, a CPU takes 32, and a GPU as many as fill it (some 16,000 tokens).
             show_progress_bar: None shows a bar where this module's logger is at INFO or DEBUG.
             output_value: "sentence_embedding", or "token_embeddings" for one float32 array `[tokens, hidden]` a text.
             precision: "float32", "int8", "uint8", "binary" or "ubinary": see `corten.quantize_embeddings`.

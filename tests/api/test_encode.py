@@ -149,8 +149,7 @@ def test_only_a_given_batch_size_is_passed_on(
 
     class Native:
         is_sparse = False
-        dimension = 16
-        device = tiny.device
+        device, dimension = tiny.device, 16
 
         def encode(self, texts: list[str], **arguments: object) -> np.ndarray:
             told.append(arguments.get("batch_size"))

@@ -10,6 +10,7 @@ import ctypes
 import multiprocessing
 import os
 import pickle
+import shutil
 import subprocess
 import sys
 import threading
@@ -20,6 +21,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 
 import corten
 from corten.device import choose_device, device_named
@@ -27,7 +29,7 @@ from ctrl_c import seconds_until_interrupted
 from parity import golden as g
 from parity import test_fixtures, test_splade
 from parity.test_minilm import cosines
-from shared_files import needs_fixtures
+from shared_files import SPLADE_MINILM, needs_fixtures, needs_splade_minilm
 
 DEVICE = os.environ.get("CORTEN_TEST_DEVICE", "cuda")
 
@@ -106,6 +108,30 @@ def test_narrow_dtypes(dtype: str, minilm_folder: Path, real_texts: list[str], m
 
 
 @on_gpu_only
+@needs_splade_minilm
+@pytest.mark.parametrize("dtype", WORST_COSINE)
+def test_narrow_dtypes_of_sparse_rows(dtype: str) -> None:
+    """Of a trained model: rows of random weights, as the fixtures have, are mostly rounding error in bfloat16."""
+    texts = test_splade.trained_texts()
+    found = corten.Encoder(SPLADE_MINILM, device=DEVICE, dtype=dtype).encode(texts).to_dense()
+    assert cosines(found, test_splade.trained_rows().to_dense()).min() >= WORST_COSINE[dtype]
+
+
+@on_gpu_only
+@pytest.mark.parametrize("dtype", ["float32", *WORST_COSINE])
+def test_products_by_cublaslt(
+    dtype: str, minilm_folder: Path, real_texts: list[str], minilm_reference: np.ndarray
+) -> None:
+    """The other way to add the biases of products, which only benches choose."""
+    _, native = choose_device(DEVICE, dtype)
+    device = device_named(DEVICE)
+    fused = native.Encoder(minilm_folder, device=device, dtype=dtype, products="cublaslt").encode(real_texts)
+    assert cosines(fused, minilm_reference).min() >= WORST_COSINE.get(dtype, 0.999999)
+    plain = native.Encoder(minilm_folder, device=device, dtype=dtype).encode(real_texts)
+    assert np.array_equal(fused, plain) == (dtype == "float32"), "in 16 bits it is not what the other way gives"
+
+
+@on_gpu_only
 def test_auto_is_a_dtype_of_the_gpu(minilm_folder: Path) -> None:
     assert corten.Encoder(minilm_folder, device=DEVICE, dtype="auto").dtype in {"float32", *WORST_COSINE}
 
@@ -124,6 +150,33 @@ def test_batches(encoder: corten.Encoder, real_texts: list[str], batch_size: int
     together = encoder.encode(texts)
     apart = encoder.encode(texts[::-1], batch_size=batch_size)[::-1]
     assert np.abs(together - apart).max() <= WORST
+
+
+@pytest.mark.parametrize("output_value", ["sentence_embedding", "token_embeddings"])
+def test_a_long_call(encoder: corten.Encoder, minilm_folder: Path, real_texts: list[str], output_value: str) -> None:
+    """Texts are tokenised while others are computed, batches are of many lengths, and each row comes to its place."""
+    texts = [text[: 37 * number % 420] for number, text in enumerate(real_texts * 8)]
+    found = encoder.encode(texts, output_value=output_value)
+    on_cpu = corten.Encoder(minilm_folder, device="cpu").encode(texts, output_value=output_value)
+    assert len(found) == len(on_cpu)
+    assert max(np.abs(ours - theirs).max() for ours, theirs in zip(found, on_cpu, strict=True)) <= WORST
+    again = encoder.encode(texts, output_value=output_value)
+    assert all(np.array_equal(ours, theirs) for ours, theirs in zip(found, again, strict=True)), "the same batches"
+
+
+def test_a_text_that_overflows_is_named(tmp_path: Path, minilm_folder: Path, real_texts: list[str]) -> None:
+    """Of many batches in flight the lowest text with a vector that is not finite counts."""
+    folder = tmp_path / "model"
+    shutil.copytree(minilm_folder, folder)
+    weights = load_file(folder / "model.safetensors")
+    [[_, word, _]] = corten.Encoder(minilm_folder, device="cpu").token_ids("accordion")
+    table = next(name for name in weights if name.endswith("word_embeddings.weight"))
+    weights[table][word] = 3e38
+    save_file(weights, folder / "model.safetensors")
+    texts = [text[:200] for text in real_texts * 10]
+    texts[1500] = texts[700] = texts[1900] = "an accordion"
+    with pytest.raises(ValueError, match=r"^texts\[700\]: expected a finite vector"):
+        corten.Encoder(folder, device=DEVICE).encode(texts)
 
 
 def test_shapes(encoder: corten.Encoder) -> None:

@@ -174,4 +174,6 @@ fn gone() -> EncodeError {
 }
 
 #[cfg(test)]
+mod fake_device;
+#[cfg(test)]
 mod tests;
