@@ -114,6 +114,10 @@ fn view(file: &OpenedFile<'_>, number: u32, dimension: u32, strings: Option<bool
         let found = last.map_or_else(|| "none".to_owned(), |last| last.to_string());
         return Err(file.error(Section::RowStarts.name(), format!("an end of {length}"), found));
     }
+    // An entry takes at least four bytes. Memory for so many is asked for at once when the index is rewritten.
+    if settings.non_zeros > length as u64 / 4 {
+        return Err(wrong(&format!("at most {} non-zeros in rows of {length} bytes", length / 4), settings.non_zeros));
+    }
     let postings = match settings.has_postings {
         0 => None,
         1 => Some(postings(&arrays, documents.div_ceil(WINDOW))?),

@@ -224,6 +224,25 @@ fn a_forged_term_table_gives_wrong_scores_at_worst() {
     assert!(opened > 100 && refused > 100, "{opened} opened, {refused} refused");
 }
 
+/// More non-zeros than the rows can hold, for which memory would be asked when the index is rewritten: found by the fuzzer.
+#[test]
+fn more_non_zeros_than_bytes_are_refused() {
+    let (mut bytes, _) = small();
+    let sections = usize::try_from(u64::from_le_bytes(bytes[32..40].try_into().unwrap())).unwrap();
+    let entry = 64 + 32 * (0..sections).find(|section| bytes[64 + 32 * section] == 2).unwrap();
+    let word = |at: usize| usize::try_from(u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap())).unwrap();
+    let (start, length) = (word(entry + 8), word(entry + 16));
+    bytes[start + 8..start + 16].copy_from_slice(&(1_u64 << 36).to_le_bytes());
+    let checksum = crc32fast::hash(&bytes[start..start + length]);
+    bytes[entry + 24..entry + 28].copy_from_slice(&checksum.to_le_bytes());
+    seal(&mut bytes, sections);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("many");
+    fs::write(&path, &bytes).unwrap();
+    let error = SparseIndex::open(&path, true, false).unwrap_err().to_string();
+    assert!(error.contains("segment settings: expected at most ") && error.ends_with("found 68719476736"), "{error}");
+}
+
 /// Makes the checksums of table and header right again.
 fn seal(bytes: &mut [u8], sections: usize) {
     let table = crc32fast::hash(&bytes[64..64 + 32 * sections]);
