@@ -196,7 +196,13 @@ impl Machine for Gpu {
             return self.stream.null().map_err(|error| driver_error(WHAT, error));
         }
         // SAFETY: every pattern of bits is a value of an element.
-        unsafe { self.stream.alloc(len) }.map_err(|error| memory_error(WHAT, bytes, error))
+        let reserve = || unsafe { self.stream.alloc(len) };
+        let reserved = match reserve() {
+            // What earlier batches freed may come back only when they are done.
+            Err(DriverError(CUresult::CUDA_ERROR_OUT_OF_MEMORY)) => self.stream.synchronize().and_then(|()| reserve()),
+            reserved => reserved,
+        };
+        reserved.map_err(|error| memory_error(WHAT, bytes, error))
     }
 
     unsafe fn launch(&self, launch: &Launch) -> Result<(), Error> {

@@ -10,7 +10,7 @@ mod texts;
 use std::fmt;
 use std::sync::Arc;
 
-use candle_core::backend::BackendStorage;
+use candle_core::backend::{BackendDevice, BackendStorage};
 use candle_core::cuda_backend::cudarc::cublas::sys::cublasStatus_t;
 use candle_core::cuda_backend::cudarc::driver::CudaSlice;
 use candle_core::cuda_backend::cudarc::driver::sys::CUresult;
@@ -108,9 +108,7 @@ impl Cuda {
         let tensor = Tensor::new(values, &Device::Cpu)?.to_dtype(dtype)?;
         let (storage, _) = tensor.storage_and_layout();
         match &*storage {
-            candle_core::Storage::Cpu(storage) => {
-                candle_core::backend::BackendDevice::storage_from_cpu_storage(&self.device, storage)
-            }
+            candle_core::Storage::Cpu(storage) => self.device.storage_from_cpu_storage(storage),
             _ => Err(Error::Msg("expected a tensor on the CPU".to_owned())),
         }
     }
@@ -135,7 +133,15 @@ impl Cuda {
 fn product(rows: &CudaStorage, count: usize, weight: &CudaStorage, width: usize, depth: usize) -> Result<CudaStorage> {
     let left = Layout::contiguous((count, depth));
     let right = Layout::contiguous((width, depth)).transpose(0, 1)?;
-    rows.matmul(weight, (1, count, width, depth), &left, &right)
+    let multiply = || rows.matmul(weight, (1, count, width, depth), &left, &right);
+    match multiply() {
+        // As in `Gpu::reserve`: what earlier batches freed may come back only when they are done.
+        Err(error) if out_of_memory(&error).is_some() => {
+            rows.device().synchronize()?;
+            multiply()
+        }
+        product => product,
+    }
 }
 
 /// Begins to copy a float32 tensor of this device.
