@@ -61,9 +61,10 @@ class CortenLt:
     batch_sizes: tuple[int, ...] = (0,)
 
     def __init__(self, model: Model, device: str, dtype: str) -> None:
-        """Loads the model."""
+        """Loads the model; float32 with its products in TF32."""
         device, native = choose_device(device, dtype)
-        self.encoder = native.Encoder(model.folder, device=device, dtype=dtype, products="cublaslt")
+        products = "cublaslt-tf32" if dtype == "float32" else "cublaslt"
+        self.encoder = native.Encoder(model.folder, device=device, dtype=dtype, products=products)
 
     def encode(self, texts: list[str], batch: int) -> Floats:  # noqa: ARG002  see `Corten`
         """`[texts, dim]`."""
@@ -175,6 +176,7 @@ def engines(model: Model, device: str, work: Path) -> dict[str, Engine]:
     if device != "cpu" and not model.is_static:
         for dtype in NARROW:
             found[f"corten cublaslt {dtype}"] = CortenLt(model, device, dtype)
+        found["corten cublaslt tf32"] = CortenLt(model, device, "float32")
     if model.is_static:
         return {**found, "sentence-transformers float32": Torch(model, device, "float32", "")}
     for attention in ["sdpa"] + ["flash_attention_2"] * (importlib.util.find_spec("flash_attn") is not None):

@@ -132,6 +132,17 @@ def test_products_by_cublaslt(
 
 
 @on_gpu_only
+def test_float32_by_tf32(minilm_folder: Path, real_texts: list[str], minilm_reference: np.ndarray) -> None:
+    """Products of 10 bits, as float16's: not the reference's float32, which stays the default."""
+    _, native = choose_device(DEVICE, "float32")
+    device = device_named(DEVICE)
+    found = native.Encoder(minilm_folder, device=device, products="cublaslt-tf32").encode(real_texts)
+    assert cosines(found, minilm_reference).min() >= WORST_COSINE["float16"]
+    plain = native.Encoder(minilm_folder, device=device).encode(real_texts)
+    assert not np.array_equal(found, plain), "TF32 was not used"
+
+
+@on_gpu_only
 def test_auto_is_a_dtype_of_the_gpu(minilm_folder: Path) -> None:
     assert corten.Encoder(minilm_folder, device=DEVICE, dtype="auto").dtype in {"float32", *WORST_COSINE}
 

@@ -26,6 +26,16 @@ pub struct FusedProducts {
     /// Used by one product after the other, since they are in one stream.
     workspace: CudaSlice<u8>,
     stream: Arc<CudaStream>,
+    float32: Float32Products,
+}
+
+/// What becomes of float32 products.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Float32Products {
+    /// They are left to Candle, whose products are the ones that were compared with the reference.
+    NotTaken,
+    /// Tensor cores read 10 bits of each operand's fraction.
+    Tf32,
 }
 
 // SAFETY: a handle of cuBLASLt may be used by several threads at once, each with its own descriptors; the library says so.
@@ -58,20 +68,21 @@ pub struct FusedLinear<'a, T> {
 
 impl FusedProducts {
     /// For products in `stream`.
-    pub(crate) fn new(stream: &Arc<CudaStream>) -> Result<Self, Error> {
+    pub(crate) fn new(stream: &Arc<CudaStream>, float32: Float32Products) -> Result<Self, Error> {
         // SAFETY: the workspace is written before it is read, by cuBLASLt.
         let workspace = unsafe { stream.alloc(WORKSPACE) };
         let workspace =
             workspace.map_err(|error| memory_error("reserving memory of the CUDA device", WORKSPACE, error))?;
         let handle = result::create_handle().map_err(refused)?;
-        Ok(Self { handle, workspace, stream: Arc::clone(stream) })
+        Ok(Self { handle, workspace, stream: Arc::clone(stream), float32 })
     }
 
-    /// Whether cuBLASLt has what follows a product. Its GELU is the tanh form; its `ReLU` would turn NaN into 0; and in float32 Candle's
-    /// products are the ones that were compared with the reference.
+    /// Whether products of these numbers are taken, and cuBLASLt has what follows them. Its GELU is the tanh form; its `ReLU` would turn
+    /// NaN into 0.
     #[must_use]
-    pub fn takes(number: NumberKind, activation: Activation) -> bool {
-        number != NumberKind::Float32 && matches!(activation, Activation::Identity | Activation::GeluTanh)
+    pub fn takes(&self, number: NumberKind, activation: Activation) -> bool {
+        let takes_number = number != NumberKind::Float32 || self.float32 == Float32Products::Tf32;
+        takes_number && matches!(activation, Activation::Identity | Activation::GeluTanh)
     }
 
     /// `layer` of `rows` (`[count, depth]`) into `output` (`[count, width]`). False if cuBLASLt has no algorithm for these sizes or
@@ -90,21 +101,24 @@ impl FusedProducts {
         check(WHAT, "a weight", layer.weight.len(), width, depth)?;
         check(WHAT, "rows", rows.len(), count, depth)?;
         check(WHAT, "an output", output.len(), count, width)?;
-        let (kind, epilogue) = match (T::KIND, layer.activation) {
-            (kind, activation) if !Self::takes(kind, activation) => return Ok(false),
-            (NumberKind::Float16, activation) => (sys::cudaDataType_t::CUDA_R_16F, epilogue(activation)),
-            (_, activation) => (sys::cudaDataType_t::CUDA_R_16BF, epilogue(activation)),
-        };
-        if width == 0 || depth == 0 || count == 0 {
+        if !self.takes(T::KIND, layer.activation) || width == 0 || depth == 0 || count == 0 {
             return Ok(false);
         }
+        let sums = sys::cublasComputeType_t::CUBLAS_COMPUTE_32F;
+        let (kind, sums) = match T::KIND {
+            NumberKind::Float32 => {
+                (sys::cudaDataType_t::CUDA_R_32F, sys::cublasComputeType_t::CUBLAS_COMPUTE_32F_FAST_TF32)
+            }
+            NumberKind::Float16 => (sys::cudaDataType_t::CUDA_R_16F, sums),
+            NumberKind::Bfloat16 => (sys::cudaDataType_t::CUDA_R_16BF, sums),
+        };
         let [count, width, depth] = [size(WHAT, count)?, size(WHAT, width)?, size(WHAT, depth)?];
         // cuBLASLt's matrices are column-major: output^T = weight rows^T, of which `weight` is stored transposed.
         let weight_layout = Layout::new(kind, depth, width).map_err(refused)?;
         let rows_layout = Layout::new(kind, depth, count).map_err(refused)?;
         let output_layout = Layout::new(kind, width, count).map_err(refused)?;
         let (bias, _bias) = layer.bias.device_ptr(&self.stream);
-        let product = Description::new(epilogue, bias).map_err(refused)?;
+        let product = Description::new(sums, epilogue(layer.activation), bias).map_err(refused)?;
         let preference = Preference::new(self.workspace.len()).map_err(refused)?;
         // SAFETY: all descriptors are alive, and describe slices whose lengths were checked.
         let found = unsafe {
@@ -184,9 +198,8 @@ impl Drop for Layout {
 struct Description(sys::cublasLtMatmulDesc_t);
 
 impl Description {
-    fn new(epilogue: sys::cublasLtEpilogue_t, bias: u64) -> Result<Self, CublasError> {
+    fn new(sums: sys::cublasComputeType_t, epilogue: sys::cublasLtEpilogue_t, bias: u64) -> Result<Self, CublasError> {
         use sys::cublasLtMatmulDescAttributes_t as Attribute;
-        let sums = sys::cublasComputeType_t::CUBLAS_COMPUTE_32F;
         let description = Self(result::create_matmul_desc(sums, sys::cudaDataType_t::CUDA_R_32F)?);
         description.set(Attribute::CUBLASLT_MATMUL_DESC_TRANSA, &TRANSPOSED)?;
         description.set(Attribute::CUBLASLT_MATMUL_DESC_EPILOGUE, &epilogue)?;

@@ -12,7 +12,7 @@ use cudarc::driver::{
 
 use crate::download::{Download, Downloads};
 use crate::error::Error;
-use crate::fused_product::FusedProducts;
+use crate::fused_product::{Float32Products, FusedProducts};
 use crate::machine::{Argument, Launch, Machine, check};
 use crate::number::Element;
 use crate::nvrtc::Nvrtc;
@@ -115,8 +115,8 @@ impl Gpu {
     ///
     /// # Errors
     /// There is no memory for its workspace.
-    pub fn fused_products(&self) -> Result<FusedProducts, Error> {
-        FusedProducts::new(&self.stream)
+    pub fn fused_products(&self, float32: Float32Products) -> Result<FusedProducts, Error> {
+        FusedProducts::new(&self.stream, float32)
     }
 
     /// The compiled kernel of a program, compiled on first use.

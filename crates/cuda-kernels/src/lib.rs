@@ -40,7 +40,7 @@ pub use embedding::{EmbeddingTables, embedding_layer_norm, embedding_program};
 pub use embedding_bag::{BagRows, embedding_bag_mean, embedding_bag_program};
 pub use error::Error;
 #[cfg(feature = "cuda")]
-pub use fused_product::{FusedLinear, FusedProducts};
+pub use fused_product::{Float32Products, FusedLinear, FusedProducts};
 #[cfg(feature = "cuda")]
 pub use gpu::{Gpu, OLDEST_CAPABILITY};
 pub use layer_norm::{LayerNorm, add_layer_norm, layer_norm_program};

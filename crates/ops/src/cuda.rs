@@ -16,7 +16,7 @@ use candle_core::cuda_backend::cudarc::driver::CudaSlice;
 use candle_core::cuda_backend::cudarc::driver::sys::CUresult;
 use candle_core::cuda_backend::{CudaDType, CudaError, CudaStorageSlice};
 use candle_core::{CudaDevice, CudaStorage, DType, Device, Error, Layout, Result, Shape, Tensor};
-use cuda_kernels::{Download, FusedProducts, Gpu, Machine, Number};
+use cuda_kernels::{Download, Float32Products, FusedProducts, Gpu, Machine, Number};
 
 use crate::processor::{DeviceError, DeviceProducts, Processor};
 
@@ -55,7 +55,8 @@ impl Cuda {
         let gpu = Gpu::new(device.cuda_stream()).map_err(device_error)?;
         let fused_products = match products {
             DeviceProducts::Cublas => None,
-            DeviceProducts::CublasLt => Some(gpu.fused_products().map_err(device_error)?),
+            DeviceProducts::CublasLt => Some(gpu.fused_products(Float32Products::NotTaken).map_err(device_error)?),
+            DeviceProducts::CublasLtTf32 => Some(gpu.fused_products(Float32Products::Tf32).map_err(device_error)?),
         };
         Ok(Self { gpu, device, fused_products })
     }

@@ -20,11 +20,14 @@ pub enum DeviceProducts {
     Cublas,
     /// cuBLASLt does all in one where it can: in 16 bits, without an activation or with tanh GELU. The rest as above.
     CublasLt,
+    /// As `CublasLt`, and float32 products as well, by tensor cores that read 10 bits of each operand's fraction (TF32): beyond the
+    /// reference's float32 by about a thousandth.
+    CublasLtTf32,
 }
 
 impl DeviceProducts {
     /// The names of all choices, as an error lists them.
-    pub const NAMES: &str = "\"cublas\" or \"cublaslt\"";
+    pub const NAMES: &str = "\"cublas\", \"cublaslt\" or \"cublaslt-tf32\"";
 
     /// The choice of this name.
     #[must_use]
@@ -32,6 +35,7 @@ impl DeviceProducts {
         match name {
             "cublas" => Some(Self::Cublas),
             "cublaslt" => Some(Self::CublasLt),
+            "cublaslt-tf32" => Some(Self::CublasLtTf32),
             _ => None,
         }
     }

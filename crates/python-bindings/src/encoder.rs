@@ -26,7 +26,8 @@ type Rows<'py> = (Bound<'py, PyArray1<i64>>, Bound<'py, PyArray1<i32>>, Bound<'p
 
 #[pymethods]
 impl Encoder {
-    /// Loads a model folder. `products` says who adds the biases of a GPU's products, "cublas" or "cublaslt", for benches.
+    /// Loads a model folder. `products` says who adds the biases of a GPU's products, "cublas", "cublaslt" or
+    /// "cublaslt-tf32", for benches.
     #[new]
     #[pyo3(signature = (path, *, threads = None, dtype = Given::default(), device = Given::default(), products = Given::default()),
            text_signature = "(path, *, threads=None, dtype='float32', device='cpu', products='cublas')")]

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use candle_core::backend::BackendStorage;
 use candle_core::cuda_backend::CudaDType;
 use candle_core::cuda_backend::cudarc::driver::CudaSlice;
-use candle_core::{CudaStorage, DType, Layout, Result, Shape};
-use cuda_kernels::{FusedLinear, FusedProducts, Number};
+use candle_core::{CudaStorage, Layout, Result, Shape};
+use cuda_kernels::{FusedLinear, Number};
 use kernels::{Activation, AttentionShape};
 
 use super::{Cuda, product, with_number, wrap};
@@ -41,7 +41,7 @@ impl CudaLinear {
         input_features: usize,
     ) -> Result<Self> {
         let dtype = format.on_device()?;
-        let is_fused = cuda.fused_products.is_some() && dtype != DType::F32;
+        let is_fused = cuda.fused_products.is_some();
         Ok(Self {
             cuda: Arc::clone(cuda),
             weight: cuda.place(weight, dtype)?,
@@ -83,7 +83,7 @@ impl CudaLinear {
         activation: Activation,
     ) -> Result<Option<CudaStorage>> {
         let (Some(products), Some(bias)) = (&self.cuda.fused_products, &self.narrow_bias) else { return Ok(None) };
-        if !FusedProducts::takes(T::KIND, activation) {
+        if !products.takes(T::KIND, activation) {
             return Ok(None);
         }
         let (weight, bias) = (self.weight.as_cuda_slice::<T>()?, bias.as_cuda_slice::<T>()?);
