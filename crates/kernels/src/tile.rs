@@ -35,28 +35,31 @@ pub(crate) fn multiply<S: Simd, P: Product<S>, const N: usize, const V: usize>(
     sums: [[P::Sum; V]; N],
 ) -> [[P::Sum; V]; N] {
     let rows = rows.get::<N>(first, column, panel.len() / V);
-    multiply_rows::<S, P, N, V>(simd, rows, panel, next, sums)
+    multiply_rows::<S, P, N, V, V>(simd, rows, panel, 0, next, sums)
 }
 
-/// [`multiply`] of rows that lie anywhere, each at least as long as the panel is deep.
+/// [`multiply`] of rows that lie anywhere, each at least as long as the panel is deep, and of `V` of the `W` vectors of a panel,
+/// from vector `first` on.
 #[inline(always)]
-pub(crate) fn multiply_rows<S: Simd, P: Product<S>, const N: usize, const V: usize>(
+pub(crate) fn multiply_rows<S: Simd, P: Product<S>, const N: usize, const V: usize, const W: usize>(
     simd: S,
     rows: [&[P::Group]; N],
     panel: &[Lane<P::Group>],
+    first: usize,
     next: &[Lane<P::Group>],
     mut sums: [[P::Sum; V]; N],
 ) -> [[P::Sum; V]; N] {
-    let (panel, _) = panel.as_chunks::<V>();
+    assert!(first + V <= W, "vectors of the panel");
+    let (panel, _) = panel.as_chunks::<W>();
     let (next, _) = next.as_chunks::<V>();
     let rows: [&[P::Group]; N] = std::array::from_fn(|i| &rows[i][..panel.len()]);
     for (k, weights) in panel.iter().enumerate() {
         if let Some(lines) = next.get(k) {
             lines.iter().for_each(prefetch_early);
         }
-        let weights: [Groups<S, P>; V] = weights.each_ref().map(
+        let weights: [Groups<S, P>; V] = std::array::from_fn(
             #[inline(always)]
-            |lane| P::Group::load(simd, lane),
+            |v| P::Group::load(simd, &weights[first + v]),
         );
         for i in 0..N {
             // SAFETY: `rows[i]` was cut to `panel.len()` values above, and k counts that panel.

@@ -87,14 +87,14 @@ impl<G: Copy> PooledLogits<'_, '_, G> {
                         let count = S::TILE_ROWS.min(block.end - first);
                         with_tile!(S, count, |N, V| {
                             let rows: [usize; N] = std::array::from_fn(|i| first + i);
-                            panel.tile::<S, P, N, V>(simd, formula, rows, place);
+                            panel.tile::<S, P, N, V, V>(simd, formula, rows, 0, place);
                         });
                     }
                 }
             }
             return rows.len() * terms.len().div_ceil(panel_width);
         };
-        let (mut rows, mut multiplied) = (Vec::new(), 0);
+        let (mut rows_left, mut vectors) = (vec![Vec::new(); S::PANEL_VECTORS], 0);
         for column in terms.clone().step_by(panel_width) {
             let panel = panel(column);
             let columns = PanelColumns {
@@ -103,22 +103,25 @@ impl<G: Copy> PooledLogits<'_, '_, G> {
                 first: column - terms.start,
                 stride: terms.len(),
             };
-            rows.clear();
+            rows_left.iter_mut().for_each(Vec::clear);
             let so_far = |text: u32| &place.output[text as usize * place.stride..][panel.columns.clone()];
             if S::PANEL_VECTORS == 2 {
-                left.rows_left::<S, 2>(simd, &columns, so_far, &mut rows);
+                left.rows_left::<S, 2>(simd, &columns, so_far, &mut rows_left);
             } else {
-                left.rows_left::<S, 1>(simd, &columns, so_far, &mut rows);
+                left.rows_left::<S, 1>(simd, &columns, so_far, &mut rows_left);
             }
-            multiplied += rows.len();
-            for rows in rows.chunks(S::TILE_ROWS) {
-                with_tile!(S, rows.len(), |N, V| {
-                    let rows: [usize; N] = std::array::from_fn(|i| rows[i]);
-                    panel.tile::<S, P, N, V>(simd, formula, rows, place);
-                });
+            // A bound that is not known rules nothing out, not even beyond the last term.
+            for (vector, rows) in rows_left.iter().enumerate().take(panel.bias.len().div_ceil(LANES)) {
+                vectors += rows.len();
+                for rows in rows.chunks(S::TILE_ROWS) {
+                    with_tile!(S, rows.len(), |N, V| {
+                        let rows: [usize; N] = std::array::from_fn(|i| rows[i]);
+                        panel.tile::<S, P, N, 1, V>(simd, formula, rows, vector, place);
+                    });
+                }
             }
         }
-        multiplied
+        vectors.div_ceil(S::PANEL_VECTORS)
     }
 }
 
@@ -131,20 +134,24 @@ struct Panel<'a, G> {
 }
 
 impl<G: Copy> Panel<'_, G> {
-    /// The logits of `N` rows, and what they make of their texts' values so far.
+    /// The logits of `N` rows for `V` of the panel's `W` vectors, from vector `first` on, and what they make of their texts' values so
+    /// far.
     #[inline(always)]
-    fn tile<S: Simd, P: Product<S, Group = G, Sum = S::Vector>, const N: usize, const V: usize>(
+    fn tile<S: Simd, P: Product<S, Group = G, Sum = S::Vector>, const N: usize, const V: usize, const W: usize>(
         &self,
         simd: S,
         formula: TermFormula,
         rows: [usize; N],
+        first: usize,
         place: &mut Place<'_>,
     ) {
-        let bias: [S::Vector; V] = load_row(simd, self.bias);
+        let terms = first * LANES..self.bias.len().min((first + V) * LANES);
+        let columns = self.columns.start + terms.start..self.columns.start + terms.end;
+        let bias: [S::Vector; V] = load_row(simd, &self.bias[terms]);
         let of_tile: [&[G]; N] = std::array::from_fn(|i| &self.hidden.data[rows[i] * self.hidden.stride..]);
-        let logits = multiply_rows::<S, P, N, V>(simd, of_tile, self.lines, &[], [bias; N]);
+        let logits = multiply_rows::<S, P, N, V, W>(simd, of_tile, self.lines, first, &[], [bias; N]);
         for (logits, row) in logits.into_iter().zip(rows) {
-            let values = &mut place.output[place.texts[row] as usize * place.stride..][self.columns.clone()];
+            let values = &mut place.output[place.texts[row] as usize * place.stride..][columns.clone()];
             let mut pooled: [S::Vector; V] = load_row(simd, values);
             // Not `array::from_fn`: that is not inlined around so much code, and then nor are the intrinsics.
             for (so_far, logit) in pooled.iter_mut().zip(logits) {

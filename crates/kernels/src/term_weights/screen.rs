@@ -171,15 +171,15 @@ pub(super) struct PanelColumns<'a> {
 }
 
 impl Estimates<'_> {
-    /// Appends to `left` the rows that may have the largest logit of their text for a term of the panel, above zero and
-    /// above what `so_far` gives for the text.
+    /// Appends to `left`, for each vector of the panel, the rows that may have the largest logit of their text for a term of the vector,
+    /// above zero and above what `so_far` gives for the text.
     #[inline(always)]
     pub(super) fn rows_left<'v, S: Simd, const V: usize>(
         &self,
         simd: S,
         panel: &PanelColumns<'_>,
         so_far: impl Fn(u32) -> &'v [f32],
-        left: &mut Vec<usize>,
+        left: &mut [Vec<usize>],
     ) {
         let width = panel.terms.len();
         let first_row = self.texts.first().map_or(0, |text| text.rows.start);
@@ -206,13 +206,11 @@ impl Estimates<'_> {
                 least[v] = simd.add(simd.sub(certain, errors[v]), beyond[v]);
             }
             for row in text.rows.clone() {
-                let mut out = true;
-                for (estimate, least) in estimates(row).into_iter().zip(least) {
-                    // Not so where either is NaN.
-                    out &= simd.all_less(estimate, least);
-                }
-                if !out {
-                    left.push(row);
+                for ((estimate, least), left) in estimates(row).into_iter().zip(least).zip(&mut *left) {
+                    // Not less where either is NaN.
+                    if !simd.all_less(estimate, least) {
+                        left.push(row);
+                    }
                 }
             }
         }
