@@ -8,6 +8,12 @@ import sys
 import time
 from collections.abc import Mapping
 
+# A process that a shell started in the background ignores Ctrl-C, and so do its children, unless they say otherwise.
+LISTEN = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+"""
+
 
 def seconds_until_interrupted(
     program: str, arguments: list[str], environment: Mapping[str, str] | None = None
@@ -19,7 +25,7 @@ def seconds_until_interrupted(
     """
     seconds: list[float] = []
     while len(seconds) < 3 and min(seconds, default=1) >= 1:
-        seconds.append(interrupt([sys.executable, "-c", program, *arguments], environment))
+        seconds.append(interrupt([sys.executable, "-c", LISTEN + program, *arguments], environment))
     return min(seconds)
 
 
