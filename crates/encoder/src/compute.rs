@@ -47,8 +47,13 @@ impl TextBatch {
 
     /// The lowest place.
     pub(crate) fn first_text(&self) -> usize {
-        self.texts.iter().copied().min().unwrap_or(0)
+        lowest(&self.texts)
     }
+}
+
+/// The lowest of the places of a batch's texts.
+pub(crate) fn lowest(texts: &[usize]) -> usize {
+    texts.iter().copied().min().unwrap_or(0)
 }
 
 /// The batches of a call on the CPU: a task is a batch.
@@ -66,13 +71,14 @@ impl<C: Compute> Stage for Batches<C> {
     }
 
     fn first_text(&self, task: usize) -> usize {
-        self.plan.texts(task).iter().copied().min().unwrap_or(0)
+        lowest(self.plan.texts(task))
     }
 
     fn work(&self, task: usize, cancel: &Cancel) -> Result<C::Output, EncodeError> {
         let ids = |&text: &usize| (text, self.ids.get(text).map_or(&[][..], |ids| &**ids));
         let TextBatch { texts, tokens } = TextBatch::new(self.plan.texts(task).iter().map(ids))?;
-        // The last batches are split, so that no thread waits for the last text.
+        // The last batches are split, so that no thread waits for the last text. A single one may be computed by the calling thread, which
+        // is of no pool: asked for its threads, rayon would start its global pool.
         let batches = self.plan.batches();
         let others = batches > 1 && task.saturating_add(rayon::current_num_threads()) < batches;
         let tokens = if others { tokens.beside_others() } else { tokens };

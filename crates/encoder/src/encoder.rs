@@ -262,7 +262,7 @@ impl Encoder {
             let limits = (Budget::of_device(), batch_size);
             return call.run_on_device(&texts, limits, &compute, place_and_count);
         }
-        let short = ShortCall::begin(call.pool(), texts.texts(), texts.bytes());
+        let short = ShortCall::begin(call.pool(), texts.texts(), || texts.bytes());
         let ids = tokenise(call, texts)?;
         let counts: Vec<usize> = ids.iter().map(|ids| ids.len()).collect();
         let plan = Plan::new(&counts, Budget::of_threads(self.threads), batch_size);

@@ -17,7 +17,7 @@ use std::thread::{Builder, Scope, scope};
 use models::Cancel;
 
 use crate::batcher::Batcher;
-use crate::compute::{Compute, TextBatch};
+use crate::compute::{Compute, TextBatch, lowest};
 use crate::error::EncodeError;
 use crate::plan::Budget;
 use crate::run::{Call, Failure, Stage, guarded};
@@ -110,10 +110,7 @@ impl Call<'_, '_> {
                             outstanding -= 1;
                             match result {
                                 Ok(output) => place(self, &texts, output),
-                                Err(error) => {
-                                    let first_text = texts.iter().copied().min().unwrap_or(0);
-                                    failure.note(error, first_text, &cancel);
-                                }
+                                Err(error) => failure.note(error, lowest(&texts), &cancel),
                             }
                         }
                     }

@@ -24,11 +24,11 @@ const MOST_THREADS: usize = 8;
 pub(crate) struct ShortCall(Arc<Team>);
 
 impl ShortCall {
-    /// Wakes helpers up for the call of these many texts and bytes, if it may be a short one. Where other calls are in progress
+    /// Wakes helpers up for the call of these many texts and `bytes`, if it may be a short one. Where other calls are in progress
     /// the calling thread is to do without; where there are more of them than threads, the pool's queue is fairer.
-    pub(crate) fn begin(pool: &ThreadPool, texts: usize, bytes: usize) -> Option<Self> {
+    pub(crate) fn begin(pool: &ThreadPool, texts: usize, bytes: impl FnOnce() -> usize) -> Option<Self> {
         let (calls, threads) = (calls_in_progress(), pool.current_num_threads());
-        if texts != 1 || bytes > MOST_BYTES || calls > threads {
+        if texts != 1 || calls > threads || bytes() > MOST_BYTES {
             return None;
         }
         let threads = if calls > 1 { 1 } else { threads.min(MOST_THREADS) };
@@ -69,7 +69,7 @@ mod tests {
     fn only_one_text_of_few_bytes_may_be_short() {
         let _alone = ALONE.lock();
         let pool = pool(2).unwrap();
-        let begins = |texts, bytes| ShortCall::begin(&pool, texts, bytes).is_some();
+        let begins = |texts, bytes| ShortCall::begin(&pool, texts, || bytes).is_some();
         assert!(begins(1, 0) && begins(1, MOST_BYTES));
         assert!(!begins(0, 0) && !begins(2, 10) && !begins(1, MOST_BYTES + 1));
         assert!(ShortCall::is_short(MOST_TOKENS) && !ShortCall::is_short(MOST_TOKENS + 1));
@@ -82,7 +82,7 @@ mod tests {
         let before = calls_in_progress();
         let calls: Vec<CallInProgress> = (0..3).map(|_| CallInProgress::begin()).collect();
         assert!(calls_in_progress() >= before + 3);
-        assert!(ShortCall::begin(&pool, 1, 10).is_none());
+        assert!(ShortCall::begin(&pool, 1, || 10).is_none());
         drop(calls);
     }
 
@@ -91,7 +91,7 @@ mod tests {
     fn helpers_leave() {
         let _alone = ALONE.lock();
         let pool = pool(3).unwrap();
-        drop(ShortCall::begin(&pool, 1, 10));
+        drop(ShortCall::begin(&pool, 1, || 10));
         pool.broadcast(|_| ());
     }
 }

@@ -4,7 +4,7 @@ use candle_core::{CpuStorage, Error, InplaceOp1, Layout, Result, Tensor};
 use kernels::Activation;
 
 use crate::layer_norm::LayerNorm;
-use crate::linear::{Linear, join};
+use crate::linear::{Linear, joined};
 use crate::rows::matrix_mut;
 use crate::scratch::{Scratch, values_of, with_scratch};
 use crate::team;
@@ -66,9 +66,7 @@ impl InplaceOp1 for FeedForward {
         if self.intermediate.is_split_by_features(rows) {
             let intermediate = self.intermediate.parts_of_product(self.activation, vec![hidden.to_vec()], rows);
             let parts = self.output.parts_of_product(Activation::Identity, intermediate, rows);
-            let mut output = vec![0.0; hidden.len()];
-            join(&parts, rows, &mut output);
-            self.norm.add_and_normalize(self.output.level(), &output, hidden);
+            self.norm.add_and_normalize(self.output.level(), &joined(&parts, rows), hidden);
         } else {
             let per_task = self.intermediate.rows_per_task(rows) * columns;
             let tasks = hidden.chunks_mut(per_task).collect();

@@ -13,7 +13,7 @@ use crate::processor::Processor;
 use crate::rows::{ROWS_PER_TASK, made_for_a_device, matrix, result};
 use crate::scratch::with_scratch;
 use crate::team;
-pub(crate) use columns::join;
+pub(crate) use columns::joined;
 
 /// Below this many multiply-adds a product is not worth a second thread (about 5 microseconds of one).
 const WORTH_SPLITTING: usize = 1 << 19;
@@ -172,11 +172,10 @@ impl Linear {
     pub(crate) fn product(&self, activation: Activation, input: &[f32]) -> Vec<f32> {
         let (depth, width) = (self.input_features, self.output_features);
         let rows = input.len() / depth;
-        let mut output = vec![0.0; rows * width];
         if self.is_split_by_features(rows) {
-            join(&self.parts_of_product(activation, vec![input.to_vec()], rows), rows, &mut output);
-            return output;
+            return joined(&self.parts_of_product(activation, vec![input.to_vec()], rows), rows);
         }
+        let mut output = vec![0.0; rows * width];
         let rows_per_task = self.rows_per_task(rows);
         let tasks = output.chunks_mut(rows_per_task * width).zip(input.chunks(rows_per_task * depth)).collect();
         team::for_each(tasks, |(output, input)| {

@@ -6,7 +6,7 @@ use candle_core::{CpuStorage, Error, InplaceOp1, Layout, Result, Tensor};
 use kernels::{Activation, AttentionShape, OutputColumns};
 
 use crate::layer_norm::LayerNorm;
-use crate::linear::{Linear, join};
+use crate::linear::{Linear, joined};
 use crate::ragged_batch::RaggedBatch;
 use crate::rows::matrix_mut;
 use crate::scratch::{Scratch, values_of, with_scratch};
@@ -160,9 +160,7 @@ impl SelfAttention {
             })
         });
         let parts = self.output.parts_of_product(Activation::Identity, contexts, tokens);
-        let mut output = vec![0.0; rows.len()];
-        join(&parts, tokens, &mut output);
-        self.norm.add_and_normalize(self.output.level(), &output, rows);
+        self.norm.add_and_normalize(self.output.level(), &joined(&parts, tokens), rows);
     }
 }
 

@@ -11,7 +11,7 @@ use crate::processor::Processor;
 use crate::ragged_batch::RaggedBatch;
 use rayon::prelude::*;
 
-use crate::linear::join;
+use crate::linear::joined;
 use crate::rows::{made_for_a_device, matrix, result};
 use crate::team;
 
@@ -127,9 +127,7 @@ impl CustomOp1 for Forward<'_> {
             let hidden = DecoderInput::new(decoder, hidden);
             ranges(TERMS_PER_TASK).into_par_iter().map(|range| weights(decoder, &hidden, &range)).collect()
         };
-        let mut output = vec![0.0; texts * terms];
-        join(&parts, texts, &mut output);
-        Ok(result(output, terms))
+        Ok(result(joined(&parts, texts), terms))
     }
     #[cfg(feature = "cuda")]
     fn cuda_fwd(

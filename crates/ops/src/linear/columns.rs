@@ -40,9 +40,9 @@ impl Linear {
                 let input = match &*input {
                     [whole] => whole,
                     parts => {
-                        let joined = values_of(wide, rows * layer.input_features);
-                        join(parts, rows, joined);
-                        &*joined
+                        let whole = values_of(wide, rows * layer.input_features);
+                        join(parts, rows, whole);
+                        &*whole
                     }
                 };
                 let place = OutputColumns::all(&mut output, columns.len());
@@ -53,8 +53,15 @@ impl Linear {
     }
 }
 
+/// [`join`] into rows of their own.
+pub(crate) fn joined(parts: &[Vec<f32>], rows: usize) -> Vec<f32> {
+    let mut whole = vec![0.0; parts.iter().map(Vec::len).sum()];
+    join(parts, rows, &mut whole);
+    whole
+}
+
 /// Parts of one matrix, `[rows, some of the columns]` each, side by side in `whole`.
-pub(crate) fn join(parts: &[Vec<f32>], rows: usize, whole: &mut [f32]) {
+fn join(parts: &[Vec<f32>], rows: usize, whole: &mut [f32]) {
     let width = whole.len() / rows.max(1);
     for (row, whole) in whole.chunks_exact_mut(width.max(1)).enumerate() {
         let mut rest = whole;
