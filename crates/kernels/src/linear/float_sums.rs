@@ -1,7 +1,7 @@
 //! Products with float32 sums, of float32 or of pairs of bfloat16.
 //!
 //! The blocking follows Goto and van de Geijn, "Anatomy of high-performance matrix multiplication" (2008): a slice of a
-//! weight panel stays in the first-level cache while all input rows pass over it.
+//! weight panel stays in the nearest caches while all input rows pass over it.
 
 use std::ops::Range;
 
@@ -13,9 +13,9 @@ use crate::product::{Bfloat16, Float32, Product};
 use crate::simd::{DotKernel, Dots, Kernel, Simd};
 use crate::tile::{Rows, load_row, multiply, store_row, with_tile};
 
-/// Depth of a panel slice in vectors of 64 bytes: 48 KiB, a first-level cache of today. The slice is streamed in order, so
-/// what does not fit comes from the second level in time, while fewer slices mean fewer passes over the output.
-const SLICE_VECTORS: usize = 768;
+/// Depth of a panel slice in groups: 48 or 96 KiB. A slice is streamed in order, so what the first-level cache cannot hold
+/// comes from the second level in time, while fewer slices mean fewer passes over the output, and fewer starts of a tile.
+const SLICE_DEPTH: usize = 768;
 
 /// A product over groups `G` of input features; see [`linear`](super::linear).
 pub(super) struct FloatSums<'a, G> {
@@ -53,10 +53,9 @@ impl DotKernel for Bfloat16Linear<'_> {
 impl<G: Copy> FloatSums<'_, G> {
     #[inline(always)]
     fn run<S: Simd, P: Product<S, Group = G, Sum = S::Vector>>(mut self, simd: S) {
-        let slice = SLICE_VECTORS / S::PANEL_VECTORS;
         // No input features: one empty slice, so that the bias is written.
-        for start in (0..self.depth.max(1)).step_by(slice) {
-            let end = self.depth.min(start + slice);
+        for start in (0..self.depth.max(1)).step_by(SLICE_DEPTH) {
+            let end = self.depth.min(start + SLICE_DEPTH);
             for column in self.features.clone().step_by(S::PANEL_VECTORS * LANES) {
                 self.panel::<S, P>(simd, column, start..end);
             }
