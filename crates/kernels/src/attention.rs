@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use crate::lane::{LANES, Lane};
 use crate::level::Level;
-use crate::math::exp;
+use crate::math::exp_at_most_one;
 use crate::product::Float32;
 use crate::simd::{Kernel, Simd};
 use crate::tile::{Rows, load_row, multiply, store_row, with_tile};
@@ -265,17 +265,17 @@ fn soften<S: Simd>(simd: S, scores: &mut [f32], largest: &mut f32, total: &mut f
     let shift = simd.splat(new_largest);
     let mut sum = simd.splat(0.0);
     for values in vectors {
-        let weight = exp(simd, simd.sub(simd.load(values), shift));
+        let weight = exp_at_most_one(simd, simd.sub(simd.load(values), shift));
         sum = simd.add(sum, weight);
         simd.store(weight, values);
     }
     if !rest.is_empty() {
-        let weight = exp(simd, simd.sub(simd.load_partial(rest, f32::NEG_INFINITY), shift));
+        let weight = exp_at_most_one(simd, simd.sub(simd.load_partial(rest, f32::NEG_INFINITY), shift));
         sum = simd.add(sum, weight);
         simd.store_partial(weight, rest);
     }
     let mut correction = [0.0; LANES];
-    simd.store(exp(simd, simd.splat(*largest - new_largest)), &mut correction);
+    simd.store(exp_at_most_one(simd, simd.splat(*largest - new_largest)), &mut correction);
     *total = *total * correction[0] + simd.sum_lanes(sum);
     *largest = new_largest;
     correction[0]

@@ -1,6 +1,6 @@
 //! Elementary functions on vectors. The polynomials are minimax fits of our own; the tests hold their error.
 
-use crate::simd::Simd;
+use crate::simd::{EXPONENT_SHIFT, Simd};
 
 /// Below this `exp` is zero: the next smaller results are denormal.
 const EXP_ZERO: f32 = -87.336_54;
@@ -36,15 +36,30 @@ fn polynomial<S: Simd, const N: usize>(simd: S, x: S::Vector, coefficients: &[f3
 pub(crate) fn exp<S: Simd>(simd: S, x: S::Vector) -> S::Vector {
     // The bound comes first in `max` and `min`, so that NaN passes through.
     let bounded = simd.min(simd.splat(EXP_INFINITE), simd.max(simd.splat(EXP_ZERO), x));
-    let n = simd.round(simd.mul(bounded, simd.splat(std::f32::consts::LOG2_E)));
-    // ln(2) in two parts: the first has few enough bits that its product with n is exact.
-    let r = simd.mul_add(n, simd.splat(-0.693_359_4), bounded);
-    let r = simd.mul_add(n, simd.splat(2.121_944_4e-4), r);
-    let tail = polynomial(simd, r, &EXP);
-    let power = simd.add(simd.mul_add(simd.mul(r, r), tail, r), simd.splat(1.0));
-    let value = simd.mul(power, simd.exp2_whole(n));
+    let value = exp_within_bounds(simd, bounded);
     let value = simd.select_less(x, simd.splat(EXP_ZERO), simd.splat(0.0), value);
     simd.select_less(simd.splat(EXP_INFINITE), x, simd.splat(f32::INFINITY), value)
+}
+
+/// `e^x` for `x` of at most zero, as in a softmax, within 2e-7 relative; down to the smallest normal number, which stands for smaller ones
+/// too. NaN for NaN.
+#[inline(always)]
+pub(crate) fn exp_at_most_one<S: Simd>(simd: S, x: S::Vector) -> S::Vector {
+    exp_within_bounds(simd, simd.max(simd.splat(EXP_ZERO), x))
+}
+
+/// `e^x` for `x` from [`EXP_ZERO`] to [`EXP_INFINITE`]; NaN for NaN.
+#[inline(always)]
+fn exp_within_bounds<S: Simd>(simd: S, x: S::Vector) -> S::Vector {
+    let shift = simd.splat(EXPONENT_SHIFT);
+    let shifted = simd.mul_add(x, simd.splat(std::f32::consts::LOG2_E), shift);
+    let n = simd.sub(shifted, shift);
+    // ln(2) in two parts: the first has few enough bits that its product with n is exact.
+    let r = simd.mul_add(n, simd.splat(-0.693_359_4), x);
+    let r = simd.mul_add(n, simd.splat(2.121_944_4e-4), r);
+    let one = simd.splat(1.0);
+    let slope = simd.mul_add(polynomial(simd, r, &EXP), r, one);
+    simd.mul(simd.mul_add(slope, r, one), simd.exp2_shifted(shifted))
 }
 
 /// The error function, within 4e-7; NaN for NaN.
@@ -75,7 +90,7 @@ pub(crate) fn ln_1p<S: Simd>(simd: S, x: S::Vector) -> S::Vector {
     // 1 + x = scaled * 2^power with scaled from 1 / sqrt(2) to sqrt(2). The half keeps 2^-power a normal number for every x.
     let half = simd.mul(simd.add(x, one), simd.splat(0.5));
     let power = simd.exponent(half);
-    let scaled = simd.mul(half, simd.exp2_whole(simd.sub(simd.splat(0.0), power)));
+    let scaled = simd.mul(half, simd.exp2_shifted(simd.sub(simd.splat(EXPONENT_SHIFT), power)));
     let sqrt_2 = simd.splat(std::f32::consts::SQRT_2);
     let power = simd.add(power, simd.select_less(sqrt_2, scaled, simd.splat(2.0), one));
     let scaled = simd.select_less(sqrt_2, scaled, simd.mul(scaled, simd.splat(0.5)), scaled);

@@ -29,6 +29,10 @@ pub(crate) use tiles::{BLOCK, BLOCK_LINES, TILE, TileKernel, Tiles};
 
 use crate::lane::{LANES, Lane};
 
+/// `1.5 * 2^23 + 127`. Added to a number of small size, it rounds it to a whole `n`, halves to even, and leaves `n + 127` in the
+/// lowest bits, where `n`'s power of two has its exponent 23 bits higher.
+pub(crate) const EXPONENT_SHIFT: f32 = 12_583_039.0;
+
 /// One level's operations on a vector of sixteen float32 lanes.
 ///
 /// All operations are lane-wise IEEE 754 float32, rounded once. `max` and `min` return their second operand where either
@@ -59,8 +63,8 @@ pub(crate) trait Simd: Copy {
     fn min(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
     /// To the nearest integer, halves to even.
     fn round(self, a: Self::Vector) -> Self::Vector;
-    /// `2^n` for whole `n` in -126 to 127, by its exponent bits. Other lanes are unspecified.
-    fn exp2_whole(self, n: Self::Vector) -> Self::Vector;
+    /// `2^n` for whole `n` in -126 to 127, given as `n + EXPONENT_SHIFT`. Other lanes are unspecified.
+    fn exp2_shifted(self, shifted: Self::Vector) -> Self::Vector;
     /// The whole `n` with `2^n <= a < 2^(n + 1)` for positive, normal, finite `a`. Other lanes are unspecified.
     fn exponent(self, a: Self::Vector) -> Self::Vector;
     /// `if a < b { then } else { otherwise }` in each lane.

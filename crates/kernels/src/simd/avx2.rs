@@ -3,9 +3,9 @@
 use std::arch::x86_64::{
     __m128i, __m256, _CMP_LT_OQ, _MM_FROUND_NO_EXC, _MM_FROUND_TO_NEAREST_INT, _mm_loadu_si128, _mm256_add_epi32,
     _mm256_add_ps, _mm256_and_si256, _mm256_blendv_ps, _mm256_castps_si256, _mm256_castsi256_ps, _mm256_cmp_ps,
-    _mm256_cmpgt_epi32, _mm256_cvtepi32_ps, _mm256_cvtepu16_epi32, _mm256_cvtps_epi32, _mm256_div_ps, _mm256_fmadd_ps,
-    _mm256_loadu_ps, _mm256_max_ps, _mm256_min_ps, _mm256_mul_ps, _mm256_or_ps, _mm256_round_ps, _mm256_set1_epi32,
-    _mm256_set1_ps, _mm256_slli_epi32, _mm256_srli_epi32, _mm256_storeu_ps, _mm256_sub_epi32, _mm256_sub_ps,
+    _mm256_cmpgt_epi32, _mm256_cvtepi32_ps, _mm256_cvtepu16_epi32, _mm256_div_ps, _mm256_fmadd_ps, _mm256_loadu_ps,
+    _mm256_max_ps, _mm256_min_ps, _mm256_mul_ps, _mm256_or_ps, _mm256_round_ps, _mm256_set1_epi32, _mm256_set1_ps,
+    _mm256_slli_epi32, _mm256_srli_epi32, _mm256_storeu_ps, _mm256_sub_epi32, _mm256_sub_ps,
 };
 
 use super::{DotKernel, Kernel, Simd};
@@ -94,8 +94,8 @@ impl Simd for Avx2 {
         intrinsic!(a.map(|half| _mm256_round_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(half)))
     }
     #[inline(always)]
-    fn exp2_whole(self, n: Self::Vector) -> Self::Vector {
-        intrinsic!([exponent_bits(n[0]), exponent_bits(n[1])])
+    fn exp2_shifted(self, shifted: Self::Vector) -> Self::Vector {
+        intrinsic!([lowest_as_exponent(shifted[0]), lowest_as_exponent(shifted[1])])
     }
     #[inline(always)]
     fn exponent(self, a: Self::Vector) -> Self::Vector {
@@ -116,12 +116,11 @@ impl Simd for Avx2 {
     }
 }
 
-/// `2^n` for eight whole numbers.
+/// Eight numbers whose exponents are the lowest bits of those given.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-fn exponent_bits(n: __m256) -> __m256 {
-    let exponent = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
-    _mm256_castsi256_ps(_mm256_slli_epi32::<23>(exponent))
+fn lowest_as_exponent(bits: __m256) -> __m256 {
+    _mm256_castsi256_ps(_mm256_slli_epi32::<23>(_mm256_castps_si256(bits)))
 }
 
 /// The exponents of eight positive numbers, from their bits.

@@ -111,10 +111,10 @@ impl Simd for Neon {
         )
     }
     #[inline(always)]
-    fn exp2_whole(self, n: Self::Vector) -> Self::Vector {
+    fn exp2_shifted(self, shifted: Self::Vector) -> Self::Vector {
         quarters(
             #[inline(always)]
-            |i| intrinsic!(exponent_bits(n[i])),
+            |i| intrinsic!(lowest_as_exponent(shifted[i])),
         )
     }
     #[inline(always)]
@@ -139,12 +139,11 @@ impl Simd for Neon {
     }
 }
 
-/// `2^n` for four whole numbers.
+/// Four numbers whose exponents are the lowest bits of those given.
 #[inline]
 #[target_feature(enable = "neon")]
-fn exponent_bits(n: float32x4_t) -> float32x4_t {
-    let exponent = vaddq_s32(vcvtq_s32_f32(n), vdupq_n_s32(127));
-    vreinterpretq_f32_s32(vshlq_n_s32::<23>(exponent))
+fn lowest_as_exponent(bits: float32x4_t) -> float32x4_t {
+    vreinterpretq_f32_u32(vshlq_n_u32::<23>(vreinterpretq_u32_f32(bits)))
 }
 
 /// The exponents of four positive numbers, from their bits.

@@ -67,9 +67,8 @@ impl<const FUSED: bool> Simd for Scalar<FUSED> {
         lanes(|i| if a[i].abs() < ALREADY_WHOLE { (a[i] + NO_FRACTION) - NO_FRACTION } else { a[i] })
     }
     #[inline(always)]
-    #[expect(clippy::cast_possible_truncation, reason = "whole and in range by contract")]
-    fn exp2_whole(self, n: Self::Vector) -> Self::Vector {
-        lanes(|i| f32::from_bits((n[i] as i32).wrapping_add(127).cast_unsigned() << 23))
+    fn exp2_shifted(self, shifted: Self::Vector) -> Self::Vector {
+        lanes(|i| f32::from_bits(shifted[i].to_bits() << 23))
     }
     #[inline(always)]
     #[expect(clippy::cast_precision_loss, reason = "eight bits")]
