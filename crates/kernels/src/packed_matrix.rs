@@ -145,6 +145,16 @@ impl PackedMatrix {
         self.output_features
     }
 
+    /// The numbers that products with it are computed with.
+    #[must_use]
+    pub fn format(&self) -> Format {
+        match &self.panels {
+            Panels::Float32(_) | Panels::Tiles(TilePanels::Float32(_)) => Format::Float32,
+            Panels::Bfloat16(_) | Panels::Tiles(TilePanels::Bfloat16(_)) => Format::Bfloat16,
+            Panels::Int8(_) | Panels::Tiles(TilePanels::Int8(_)) => Format::Int8,
+        }
+    }
+
     /// Output features of one panel: ranges given to [`linear`](crate::linear) start at a multiple of it.
     #[must_use]
     pub fn panel_width(&self) -> usize {

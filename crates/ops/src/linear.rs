@@ -160,6 +160,11 @@ impl Linear {
         self.level
     }
 
+    /// The numbers of its first features' products.
+    pub(crate) fn format(&self) -> kernels::Format {
+        self.parts.first().map_or(kernels::Format::Float32, |part| part.packed.format())
+    }
+
     /// `activation(x * weight^T + bias)`: `[rows, input_features]` to `[rows, output_features]`.
     ///
     /// # Errors

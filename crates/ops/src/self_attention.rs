@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use candle_core::{CpuStorage, Error, InplaceOp1, Layout, Result, Tensor};
-use kernels::{Activation, AttentionShape, OutputColumns};
+use kernels::{Activation, AttentionScratch, AttentionShape, OutputColumns};
 
 use crate::layer_norm::LayerNorm;
 use crate::linear::{Linear, joined};
@@ -58,6 +58,18 @@ impl SelfAttention {
         Ok(hidden)
     }
 
+    /// The attention of some heads of one text, in the numbers of the block's other products.
+    fn attend(
+        &self,
+        shape: AttentionShape,
+        qkv: &[f32],
+        queries: Range<usize>,
+        scratch: &mut AttentionScratch,
+        context: &mut [f32],
+    ) {
+        kernels::attention(self.output.level(), self.output.format(), shape, qkv, queries, scratch, context);
+    }
+
     /// Whole texts on this thread: what lies between the products does not leave the cache.
     fn texts_here(&self, texts: impl Iterator<Item = Range<usize>>, rows: &mut [f32], scratch: &mut Scratch) {
         let Scratch { linear, attention, wide, context, output } = scratch;
@@ -68,7 +80,7 @@ impl SelfAttention {
         for text in texts {
             let qkv = &qkv[text.start * 3 * hidden..text.end * 3 * hidden];
             let context = &mut context[text.start * hidden..text.end * hidden];
-            kernels::attention(self.output.level(), self.shape, qkv, 0..text.len(), attention, context);
+            self.attend(self.shape, qkv, 0..text.len(), attention, context);
         }
         let output = values_of(output, rows.len());
         self.output.product_here(Activation::Identity, context, linear, output);
@@ -109,10 +121,7 @@ impl SelfAttention {
         }
         team::for_each(tasks, |(text, queries, context): (Range<usize>, Range<usize>, &mut [f32])| {
             let qkv = &qkv[text.start * 3 * hidden..text.end * 3 * hidden];
-            let level = self.output.level();
-            with_scratch(|scratch| {
-                kernels::attention(level, self.shape, qkv, queries, &mut scratch.attention, context);
-            });
+            with_scratch(|scratch| self.attend(self.shape, qkv, queries, &mut scratch.attention, context));
         });
         let output = self.output.product(Activation::Identity, &context);
         self.norm.add_and_normalize(self.output.level(), &output, rows);
@@ -155,7 +164,7 @@ impl SelfAttention {
                 }
                 let mut context = vec![0.0; tokens * width];
                 let shape = AttentionShape { heads: heads.len(), head_dim };
-                kernels::attention(block.output.level(), shape, qkv, 0..tokens, attention, &mut context);
+                block.attend(shape, qkv, 0..tokens, attention, &mut context);
                 context
             })
         });

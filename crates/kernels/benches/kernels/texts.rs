@@ -27,10 +27,10 @@ pub(crate) fn attentions(criterion: &mut Criterion, level: Level) {
             let qkv = Numbers::new(tokens).take(tokens * 3 * hidden);
             let mut scratch = AttentionScratch::default();
             let mut output = vec![0.0; tokens * hidden];
-            attention(level, shape, &qkv, 0..tokens, &mut scratch, &mut output);
+            attention(level, Format::Float32, shape, &qkv, 0..tokens, &mut scratch, &mut output);
             check_attention(shape, &qkv, tokens, &output);
             bench.run(name, tokens, 4 * tokens * tokens * hidden, || {
-                attention(level, shape, &qkv, 0..tokens, &mut scratch, &mut output);
+                attention(level, Format::Float32, shape, &qkv, 0..tokens, &mut scratch, &mut output);
             });
         }
     }

@@ -184,7 +184,7 @@ fn attention_over_several_key_blocks() {
         }
         for level in every_level() {
             let mut output = vec![f32::NAN; tokens * hidden];
-            attention(level, shape, &qkv, 0..tokens, &mut AttentionScratch::default(), &mut output);
+            attention(level, Format::Float32, shape, &qkv, 0..tokens, &mut AttentionScratch::default(), &mut output);
             assert!(difference(&expected, &output) < 5e-6, "{level:?}, {shape:?}: {}", difference(&expected, &output));
         }
     }

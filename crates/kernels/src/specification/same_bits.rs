@@ -80,7 +80,7 @@ proptest! {
         let queries = first.min(tokens)..tokens;
         compare(|level| {
             let mut output = vec![0.0; queries.len() * shape.hidden()];
-            attention(level, shape, &qkv, queries.clone(), &mut AttentionScratch::default(), &mut output);
+            attention(level, Format::Float32, shape, &qkv, queries.clone(), &mut AttentionScratch::default(), &mut output);
             output
         })?;
     }
@@ -160,7 +160,7 @@ fn long_sums_do_not_depend_on_blocks() {
     let qkv = numbers.take(600 * 3 * shape.hidden());
     compare(|level| {
         let mut output = vec![0.0; 600 * shape.hidden()];
-        attention(level, shape, &qkv, 0..600, &mut AttentionScratch::default(), &mut output);
+        attention(level, Format::Float32, shape, &qkv, 0..600, &mut AttentionScratch::default(), &mut output);
         output
     })
     .unwrap();
@@ -185,10 +185,10 @@ fn rows_and_features_stand_alone() {
         let qkv = numbers.take(30 * 3 * shape.hidden());
         let mut scratch = AttentionScratch::default();
         let mut together = vec![0.0; 30 * shape.hidden()];
-        attention(level, shape, &qkv, 0..30, &mut scratch, &mut together);
+        attention(level, Format::Float32, shape, &qkv, 0..30, &mut scratch, &mut together);
         for first in [1, 7, 12, 29] {
             let mut part = vec![0.0; (30 - first) * shape.hidden()];
-            attention(level, shape, &qkv, first..30, &mut scratch, &mut part);
+            attention(level, Format::Float32, shape, &qkv, first..30, &mut scratch, &mut part);
             assert_eq!(part, together[first * shape.hidden()..], "{level:?}");
         }
     }
