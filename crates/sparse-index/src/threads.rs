@@ -124,7 +124,7 @@ mod tests {
             let mut taken = Vec::new();
             let work = |(): &mut (), task: usize| {
                 // The first of each few is the last to be ready.
-                thread::sleep(std::time::Duration::from_micros(if task % 5 == 0 { 2000 } else { 10 }));
+                thread::sleep(std::time::Duration::from_micros(if task.is_multiple_of(5) { 2000 } else { 10 }));
                 Ok(task)
             };
             in_order(threads, 40, &|| false, || (), work, |task| taken.push(task)).unwrap();
