@@ -13,16 +13,16 @@
 //!
 //! The unit is chosen so that the row's largest weight fits: weights within a factor of 64 to 128 of it keep 22 bits, smaller ones the
 //! fewer the smaller they are. Every stored weight is a float32. Rows in which that would lose too much stay float32, see
-//! [`unit_exponent`].
+//! [`crate::pack_rows::unit_exponent`].
 
-use kernels::{Level, PackedRow, PackedWeights, QueryTable, RowScratch, SHORT_WEIGHT_FRACTION};
+use kernels::{Level, PackedRow, PackedWeights, QueryTable, RowScratch};
 
 use crate::storage::Buffer;
 
 /// The largest dimension whose terms fit 16 bits.
 pub(crate) const LARGEST_PACKED_DIMENSION: u32 = 1 << 16;
 /// Instead of an exponent: the weights are float32.
-const FLOAT: i16 = i16::MAX;
+pub(crate) const FLOAT: i16 = i16::MAX;
 const HEADER: usize = 4;
 /// Rows whose starts count from the same 64-bit number.
 pub(crate) const ROWS_OF_A_BLOCK: usize = 256;
@@ -75,7 +75,7 @@ enum Row<'a> {
 
 /// 2^exponent for exponents from -1022 to 1023.
 #[inline]
-fn power_of_two(exponent: i16) -> f64 {
+pub(crate) fn power_of_two(exponent: i16) -> f64 {
     f64::from_bits((i64::from(exponent) + 1023).cast_unsigned() << 52)
 }
 
@@ -212,78 +212,4 @@ impl<'a> ForwardView<'a> {
 #[expect(clippy::cast_possible_truncation, reason = "22 bits fit float32")]
 fn to_float(code: u32, unit: f64) -> f32 {
     (f64::from(kernels::short_weight(code)) * unit) as f32
-}
-
-/// The 24 bits nearest to a weight; 2^24 or more if it is too large for the unit.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "rounded, from 0 to 2^29")]
-fn to_code(weight: f32, unit: f64) -> u32 {
-    const ONE: u32 = 1 << SHORT_WEIGHT_FRACTION;
-    let whole = f64::from(weight) / unit;
-    let exponent = ((whole as u32).max(ONE) / ONE).ilog2();
-    // Below ONE the exponent is 0 and the number itself the code. A fraction that rounds up to the next power of two carries into the
-    // exponent, as it should.
-    exponent * ONE + (whole / f64::from(1_u32 << exponent)).round_ties_even() as u32
-}
-
-/// The exponent of the unit in which a row's weights are stored in 24 bits, or `None` if they must stay float32.
-///
-/// A weight then is off by at most 2^-22 of itself if it is at least 1/64 of the largest, and by at most 2^-17 of itself in any case: rows with
-/// weights so small that they would lose more stay float32, unless nothing is lost at all. So a score is within 2^-17 (7.6e-6) of
-/// itself, and in practice within 2^-22 (2.4e-7), since its sum is mostly of larger weights and of errors of both signs.
-pub(crate) fn unit_exponent(weights: &[f32]) -> Option<i16> {
-    let (largest, smallest) =
-        weights.iter().fold((0.0_f32, f32::INFINITY), |(largest, smallest), &w| (largest.max(w), smallest.min(w)));
-    // 2^binade is the largest power of two that the largest weight reaches; a subnormal one has none of its own.
-    let binade = i16::try_from(largest.to_bits() >> 23).ok()?.max(1) - 127;
-    let mut exponent = (binade - 27).max(-149);
-    if to_code(largest, power_of_two(exponent)) >= 1 << 24 {
-        exponent += 1;
-    }
-    let unit = power_of_two(exponent);
-    // Off by half a unit at most, where it is stored as a plain number of units.
-    let enough = f64::from(smallest) >= unit * f64::from(1 << 16);
-    let exact = || weights.iter().all(|&weight| to_float(to_code(weight, unit), unit).to_bits() == weight.to_bits());
-    (enough || exact()).then_some(exponent)
-}
-
-/// The weight that a row of this unit stores for `weight`.
-pub(crate) fn stored_weight(weight: f32, exponent: Option<i16>) -> f32 {
-    exponent.map_or(weight, |exponent| {
-        let unit = power_of_two(exponent);
-        to_float(to_code(weight, unit), unit)
-    })
-}
-
-/// Appends the packed form of a row to `bytes`. Terms ascend and are below the dimension.
-pub(crate) fn pack_row(terms: &[u32], weights: &[f32], exponent: Option<i16>, dimension: u32, bytes: &mut Vec<u8>) {
-    if terms.is_empty() {
-        return;
-    }
-    if dimension > LARGEST_PACKED_DIMENSION {
-        bytes.extend(terms.iter().flat_map(|term| term.to_le_bytes()));
-        bytes.extend(weights.iter().flat_map(|weight| weight.to_le_bytes()));
-        return;
-    }
-    let last_bit = terms.len() - 1 + terms.last().map_or(0, |&term| term as usize >> 8);
-    let term_bits = last_bit / 8 + 1;
-    // At most (65,535 + 255) / 8 + 1.
-    bytes.extend_from_slice(&u16::try_from(term_bits).unwrap_or(u16::MAX).to_le_bytes());
-    bytes.extend_from_slice(&exponent.unwrap_or(FLOAT).to_le_bytes());
-    let first = bytes.len();
-    bytes.resize(first + term_bits, 0);
-    for (index, &term) in terms.iter().enumerate() {
-        let bit = index + (term as usize >> 8);
-        if let Some(byte) = bytes.get_mut(first + bit / 8) {
-            *byte |= 1 << (bit % 8);
-        }
-    }
-    bytes.extend(terms.iter().map(|term| term.to_le_bytes()[0]));
-    let Some(exponent) = exponent else {
-        bytes.extend(weights.iter().flat_map(|weight| weight.to_le_bytes()));
-        return;
-    };
-    let unit = power_of_two(exponent);
-    let codes = || weights.iter().map(|&weight| to_code(weight, unit).to_le_bytes());
-    codes().for_each(|[_, low, high, _]| bytes.extend_from_slice(&[low, high]));
-    bytes.extend(codes().map(|[lowest, ..]| lowest));
 }

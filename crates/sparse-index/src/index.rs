@@ -12,6 +12,7 @@ use crate::rows::{CsrRows, Role, SparseRows};
 use crate::scratch_pool::ScratchPool;
 use crate::segment::Segment;
 use crate::snapshot::Snapshot;
+use crate::threads;
 use crate::writer_lock::WriterLock;
 
 /// An index over sparse vectors. All methods take `&self` and may be called from any thread at once: each sees the index
@@ -59,7 +60,8 @@ impl SparseIndex {
     ) -> Result<Self, IndexError> {
         // Checks the dimension before the rows.
         dimension.map(Self::new).transpose()?;
-        let rows = SparseRows::check(rows, Role::Documents, dimension)?;
+        let threads = threads::count(threads)?;
+        let rows = SparseRows::check_on(threads, cancel, rows, Role::Documents, dimension)?;
         let index = Self::new(dimension.unwrap_or_else(|| rows.smallest_dimension().max(1)))?;
         index.add_rows(&rows, ids, false, threads, cancel)?;
         Ok(index)

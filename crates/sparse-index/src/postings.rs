@@ -23,7 +23,7 @@ pub(crate) struct Postings {
     /// Windows of the segment.
     pub(crate) windows: usize,
     pub(crate) table: TermTable,
-    /// For each frequent term the documents in which it weighs most.
+    /// For each frequent term the documents in which it weighs most, heaviest first.
     pub(crate) champions: Buffer<u32>,
     /// For each term `[windows, lists that are numbers]`: the documents of a list in a window.
     pub(crate) counts: Buffer<u16>,

@@ -1,10 +1,16 @@
 //! The caller's vectors, checked once at the door.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use kernels::RowScratch;
 
 use crate::error::{IndexError, RowProblem};
+use crate::options::Cancel;
+use crate::threads;
+
+/// Rows checked by one task.
+const CHECK_ROWS: usize = 1 << 12;
 
 /// Rows in compressed sparse row form (CSR, as in scipy), borrowed from the caller. Nothing about them is trusted.
 #[derive(Clone, Copy, Debug)]
@@ -48,15 +54,42 @@ pub(crate) struct SparseRows<'a> {
 impl<'a> SparseRows<'a> {
     /// Checks `rows`; sorts rows by term and drops zeros where needed. Without a dimension every term id from 0 is right.
     pub(crate) fn check(rows: CsrRows<'a>, role: Role, dimension: Option<u32>) -> Result<Self, IndexError> {
+        Self::check_on(1, &|| false, rows, role, dimension)
+    }
+
+    /// As [`SparseRows::check`], on several threads.
+    pub(crate) fn check_on(
+        threads: usize,
+        cancel: &Cancel<'_>,
+        rows: CsrRows<'a>,
+        role: Role,
+        dimension: Option<u32>,
+    ) -> Result<Self, IndexError> {
         let what = role.name();
         check_layout(rows, what)?;
         let limit = dimension.unwrap_or(1 << 31);
-        let mut ready = true;
-        for row in 0..rows.indptr.len() - 1 {
-            let (terms, weights) = slice(rows.indptr, rows.indices, rows.values, row);
-            ready &=
-                check_row(terms, weights, role, limit).map_err(|problem| IndexError::Row { what, row, problem })?;
-        }
+        let count = rows.indptr.len() - 1;
+        let check = |range: Range<usize>| {
+            let mut ready = true;
+            for row in range {
+                let (terms, weights) = slice(rows.indptr, rows.indices, rows.values, row);
+                ready &= is_ready(terms, weights, role, limit)
+                    || check_row(terms, weights, role, limit).map_err(|problem| IndexError::Row {
+                        what,
+                        row,
+                        problem,
+                    })?;
+            }
+            Ok(ready)
+        };
+        let ready = if threads == 1 || count <= CHECK_ROWS {
+            check(0..count)?
+        } else {
+            let parts = threads::map(threads, count.div_ceil(CHECK_ROWS), cancel, |task| {
+                check(task * CHECK_ROWS..count.min((task + 1) * CHECK_ROWS))
+            })?;
+            parts.into_iter().all(|ready| ready)
+        };
         let terms: &[u32] = bytemuck::cast_slice(rows.indices);
         if ready {
             return Ok(Self {
@@ -90,6 +123,15 @@ impl<'a> SparseRows<'a> {
     /// The terms and weights of a row below [`SparseRows::len`].
     pub(crate) fn row(&self, row: usize) -> (&[u32], &[f32]) {
         slice(&self.starts, &self.terms, &self.weights, row)
+    }
+
+    /// Asks for the terms and weights of a row from its `place`-th on.
+    #[inline]
+    pub(crate) fn prefetch(&self, row: usize, place: usize) {
+        if let Some(start) = self.starts.get(row).and_then(|&start| usize::try_from(start).ok()) {
+            kernels::prefetch_lines::<_, 2>(&self.terms, start + place);
+            kernels::prefetch_lines::<_, 2>(&self.weights, start + place);
+        }
     }
 
     /// One more than the highest term.
@@ -181,6 +223,17 @@ fn check_layout(rows: CsrRows<'_>, what: &'static str) -> Result<(), IndexError>
         return Err(wrong(format!("row {row}: expected indptr to ascend, found {end} after {start}")));
     }
     Ok(())
+}
+
+/// Whether [`check_row`] finds that a document's row can be used as it is. Looks at all entries without a branch, which is several at once:
+/// the bits of finite weights above zero are those from 1 up to infinity's.
+fn is_ready(terms: &[i32], weights: &[f32], role: Role, dimension: u32) -> bool {
+    let next = terms.get(1..).unwrap_or_default();
+    role == Role::Documents
+        && terms.first().is_none_or(|&first| first >= 0)
+        && terms.last().is_none_or(|&last| last.cast_unsigned() < dimension)
+        && terms.iter().zip(next).filter(|(term, next)| term >= next).count() == 0
+        && weights.iter().filter(|weight| weight.to_bits().wrapping_sub(1) >= f32::INFINITY.to_bits() - 1).count() == 0
 }
 
 /// Whether the row can be used as it is: terms ascend, no zeros.

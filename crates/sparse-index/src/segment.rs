@@ -1,21 +1,27 @@
 //! A part of the index that never changes: rows, inverted lists and ids of some documents.
 
+use std::sync::Mutex;
+
 use kernels::RowScratch;
 
 use crate::build_postings;
 use crate::error::IndexError;
-use crate::forward::{ForwardRows, ROWS_OF_A_BLOCK, pack_row, unit_exponent};
+use crate::forward::{ForwardRows, ROWS_OF_A_BLOCK};
 use crate::id_table::IdTable;
 use crate::ids::DocumentIds;
 use crate::options::Cancel;
+use crate::pack_rows::{pack_row, unit_exponent};
 use crate::postings::Postings;
 use crate::rows::SparseRows;
-use crate::threads::{self, looked};
+use crate::threads::{self, lock, looked};
 
 /// Below so many documents a segment has no inverted lists: comparing all of its rows is as fast, and adding is cheap.
 pub(crate) const FEWEST_FOR_POSTINGS: usize = 512;
 /// Rows packed by one task.
-const PACK_ROWS: usize = 1 << 14;
+const PACK_ROWS: usize = 1 << 11;
+
+/// Some packed rows: their bytes, and of each where it ends among them and the exponent of its unit.
+type PackedRows = (Vec<u8>, Vec<(usize, Option<i16>)>);
 
 /// Documents 0 to n - 1 of a segment.
 #[derive(Debug)]
@@ -46,26 +52,34 @@ impl Segment {
         if u32::try_from(rows.len()).map_or(true, |count| count > most) {
             return Err(IndexError::TooLarge { what: "documents of an index", most: u64::from(most) });
         }
-        let pieces = threads::map(threads, rows.len().div_ceil(PACK_ROWS), cancel, |task| {
-            let (mut bytes, mut ends, mut exponents) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut ends, mut exponents) = (Vec::with_capacity(rows.len() + 1), Vec::with_capacity(rows.len()));
+        ends.push(0);
+        // About what rows take, terms of 16 bits or not.
+        let mut all = Vec::with_capacity(5 * rows.non_zeros() + 40 * rows.len());
+        let spare: Mutex<Vec<PackedRows>> = Mutex::default();
+        let pack = |task| {
+            let (mut bytes, mut parts) = lock(&spare).pop().unwrap_or_default();
             for row in task * PACK_ROWS..rows.len().min((task + 1) * PACK_ROWS) {
                 looked(row, cancel)?;
                 let (terms, weights) = rows.row(row);
                 let exponent = if terms.is_empty() { None } else { unit_exponent(weights) };
                 pack_row(terms, weights, exponent, dimension, &mut bytes);
-                ends.push(bytes.len() as u64);
+                parts.push((bytes.len(), exponent));
+            }
+            Ok((bytes, parts))
+        };
+        let take = |(mut bytes, mut parts): PackedRows| {
+            let before = all.len();
+            all.extend_from_slice(&bytes);
+            for (end, exponent) in parts.drain(..) {
+                ends.push((before + end) as u64);
                 exponents.push(exponent);
             }
-            Ok((bytes, ends, exponents))
-        })?;
-        let mut all = Vec::with_capacity(pieces.iter().map(|piece| piece.0.len()).sum());
-        let (mut ends, mut exponents) = (vec![0], Vec::with_capacity(rows.len()));
-        for (bytes, piece_ends, piece) in pieces {
-            let before = all.len() as u64;
-            all.extend(bytes);
-            ends.extend(piece_ends.into_iter().map(|end| before + end));
-            exponents.extend(piece);
-        }
+            bytes.clear();
+            lock(&spare).push((bytes, parts));
+        };
+        threads::in_order(threads, rows.len().div_ceil(PACK_ROWS), cancel, || (), |(), task| pack(task), take)?;
+        all.shrink_to_fit();
         let blocks: Vec<u64> = ends.iter().copied().step_by(ROWS_OF_A_BLOCK).collect();
         let starts = ends.iter().enumerate().map(|(row, &end)| {
             let block = blocks.get(row / ROWS_OF_A_BLOCK).copied().unwrap_or_default();

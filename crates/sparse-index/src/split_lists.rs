@@ -40,3 +40,26 @@ pub(crate) fn plan_lists(windows: usize, count: usize) -> Vec<(usize, bool)> {
     }
     plan
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::term_pieces::MOST_NUMBERS;
+
+    #[test]
+    fn ends_ascend_to_the_last_document_and_few_lists_are_numbers() {
+        for windows in [1, 2, 3, 62, 611] {
+            for count in (1..4000).chain([16_384, 50_000, 1_000_000, 10_000_000]) {
+                if count > windows * WINDOW {
+                    continue;
+                }
+                let plan = plan_lists(windows, count);
+                assert!(plan.iter().zip(&plan[1..]).all(|(one, next)| one.0 < next.0), "{windows} {count}: {plan:?}");
+                assert_eq!(plan.last().map(|(end, _)| *end), Some(count), "{windows} {count}: {plan:?}");
+                let numbers = plan.iter().filter(|(_, is_bitmap)| !is_bitmap).count();
+                assert!((1..=MOST_NUMBERS).contains(&numbers) && plan.len() <= 16, "{windows} {count}: {plan:?}");
+                assert!(plan.iter().take(numbers).all(|(_, is_bitmap)| !is_bitmap), "{windows} {count}: {plan:?}");
+            }
+        }
+    }
+}

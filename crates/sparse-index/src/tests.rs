@@ -13,6 +13,7 @@ mod changes;
 mod file_damage;
 mod files;
 mod input;
+mod postings;
 mod properties;
 mod random;
 mod readers;

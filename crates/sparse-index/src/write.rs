@@ -34,8 +34,9 @@ impl SparseIndex {
         upsert: bool,
         cancel: &Cancel<'_>,
     ) -> Result<(), IndexError> {
-        let rows = SparseRows::check(rows, Role::Documents, Some(self.dimension()))?;
-        self.add_rows(&rows, ids, upsert, None, cancel)
+        let threads = threads::count(None)?;
+        let rows = SparseRows::check_on(threads, cancel, rows, Role::Documents, Some(self.dimension()))?;
+        self.add_rows(&rows, ids, upsert, threads, cancel)
     }
 
     pub(crate) fn add_rows(
@@ -43,10 +44,9 @@ impl SparseIndex {
         rows: &SparseRows<'_>,
         ids: Option<DocumentIds>,
         upsert: bool,
-        threads: Option<usize>,
+        threads: usize,
         cancel: &Cancel<'_>,
     ) -> Result<(), IndexError> {
-        let threads = threads::count(threads)?;
         let _guard = self.writer.lock(cancel)?;
         let mut snapshot = Snapshot::clone(&self.snapshot());
         let count = i64::try_from(rows.len()).unwrap_or(i64::MAX);

@@ -26,6 +26,19 @@ fn a_bad_row_is_named() {
 }
 
 #[test]
+fn of_many_bad_rows_the_first_is_named_whatever_the_threads() {
+    let mut rows = Rows::new();
+    for row in 0..20_000 {
+        let bad = [5000, 5001, 13_000].contains(&row);
+        rows.push(&[(1, if bad { f32::NAN } else { 1.0 })]);
+    }
+    for threads in [1, 2, 5] {
+        let error = SparseIndex::build(rows.view(), None, Some(10), Some(threads), &go_on).unwrap_err();
+        assert_eq!(error.to_string(), "vectors: row 5000: term 1: expected a finite weight, found NaN");
+    }
+}
+
+#[test]
 fn arrays_that_do_not_fit_are_refused() {
     let error = |indptr: &[i64], indices: &[i32], values: &[f32]| build_error(CsrRows { indptr, indices, values });
     assert_eq!(error(&[0, 1], &[1], &[]), "vectors: expected as many values as indices (1), found 0");
@@ -94,6 +107,18 @@ fn a_score_beyond_float32_is_its_largest() {
     let hits = index.search(query.view(), &SearchOptions::default(), &go_on).unwrap();
     assert_eq!(hits[0].scores, [f32::MAX, f32::MAX]);
     assert_eq!(hits[1].scores, [f32::MIN, f32::MIN]);
+}
+
+#[test]
+fn the_largest_weight_is_none_too_large() {
+    // Enough rows for lists; with 22 bits the weight would be infinite.
+    let mut rows = Rows::new();
+    (0..600).for_each(|row| rows.push(&[(row % 3, f32::MAX), (5, 1.0)]));
+    let index = SparseIndex::build(rows.view(), None, Some(10), Some(1), &go_on).unwrap();
+    assert_eq!(index.get(&DocumentId::Number(0)), Some((vec![0, 5], vec![f32::MAX, 1.0])));
+    let query = Rows::from(&[&[(2, 0.5)]]);
+    let hits = index.search(query.view(), &SearchOptions::default(), &go_on).unwrap();
+    assert!(hits[0].scores.len() == 10 && hits[0].scores.iter().all(|&score| score == f32::MAX / 2.0));
 }
 
 #[test]
