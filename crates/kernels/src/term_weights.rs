@@ -23,7 +23,7 @@ use crate::simd::{Kernel, Simd};
 use crate::tile::Rows;
 use decoder::Groups;
 use pooled_logits::{Bfloat16Logits, Float32Logits, Place, PooledLogits};
-use screen::Estimates;
+use screen::{BlockText, Estimates, Screen, ScreenedRows};
 
 /// How the logits of a text's tokens become one weight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,12 +72,13 @@ pub fn term_weights(decoder: &TermDecoder, tokens: TextRows<'_>, terms: Range<us
     assert_eq!(hidden.rows.len(), rows * decoder.input_features(), "one row a token");
     output.fill(0.0);
     let mut place = Place { texts: text_of_row, first_term: terms.start, stride: width, output };
-    if decoder.screen.is_some() {
-        for block in 0..hidden.screened.len() {
-            decoder.pool_screened(hidden, block, &terms, &mut place);
+    match &decoder.screen {
+        Some(screen) => {
+            decoder.pool_screened(screen, hidden, &terms, &mut place);
         }
-    } else {
-        decoder.pool_logits(hidden, 0..rows, terms, None, &mut place);
+        None => {
+            decoder.pool_logits(hidden, 0..rows, terms, None, &mut place);
+        }
     }
     if decoder.formula.pooling == TermPooling::Max {
         decoder.weight.level.run(Logarithms { twice: decoder.formula.twice, values: output });
@@ -85,33 +86,35 @@ pub fn term_weights(decoder: &TermDecoder, tokens: TextRows<'_>, terms: Range<us
 }
 
 impl TermDecoder {
-    /// Takes the logits of `terms` that the screen leaves of a block of rows into their texts' values. Returns how many rows
-    /// were multiplied, over all panels.
+    /// Takes the logits of `terms` that the screen leaves into their texts' values: some terms after another, since their part of
+    /// the decoder then stays in the cache while the rows pass. Returns how many rows were multiplied, over all panels.
     fn pool_screened(
         &self,
+        screen: &Screen,
         hidden: &DecoderInput<'_>,
-        block: usize,
         terms: &Range<usize>,
         place: &mut Place<'_>,
     ) -> usize {
-        let (Some(screen), Some(screened)) = (&self.screen, hidden.screened.get(block)) else { return 0 };
-        let rows = block * screen::ROWS..place.texts.len().min((block + 1) * screen::ROWS);
-        let texts = screened.texts(rows.start, &place.texts[rows.clone()]);
-        let mut chunks = terms.clone().step_by(screen::TERMS).map(|term| term..terms.end.min(term + screen::TERMS));
-        let (mut multiplied, mut estimates) = (0, Vec::new());
-        for chunk in chunks.by_ref() {
-            screen.estimate(&self.bias, hidden, screened, &rows, &chunk, &mut estimates);
-            let left = Estimates { screen, texts: &texts, values: &estimates };
-            let all = rows.len() * chunk.len().div_ceil(self.weight.panel_width());
-            let of_chunk = self.pool_logits(hidden, rows.clone(), chunk, Some(left), place);
-            multiplied += of_chunk;
-            // A screen that leaves more than half does not pay.
-            if 2 * of_chunk > all {
-                break;
-            }
+        let mut blocks: Vec<ScreenedBlock<'_>> = Vec::with_capacity(hidden.screened.len());
+        for (index, screened) in hidden.screened.iter().enumerate() {
+            let first = index * screen::ROWS;
+            let rows = first..place.texts.len().min(first + screen::ROWS);
+            let texts = screened.texts(first, &place.texts[rows.clone()]);
+            blocks.push(ScreenedBlock { rows, screened, texts, pays: true });
         }
-        for chunk in chunks {
-            multiplied += self.pool_logits(hidden, rows.clone(), chunk, None, place);
+        let (mut multiplied, mut estimates) = (0, Vec::new());
+        for start in terms.clone().step_by(screen::TERMS) {
+            let chunk = start..terms.end.min(start + screen::TERMS);
+            for ScreenedBlock { rows, screened, texts, pays } in &mut blocks {
+                if *pays {
+                    screen.estimate(&self.bias, hidden, screened, rows, &chunk, &mut estimates);
+                }
+                let left = pays.then_some(Estimates { screen, texts, values: &estimates });
+                let of_chunk = self.pool_logits(hidden, rows.clone(), chunk.clone(), left, place);
+                multiplied += of_chunk;
+                // A screen that leaves more than half does not pay.
+                *pays = *pays && 2 * of_chunk <= rows.len() * chunk.len().div_ceil(self.weight.panel_width());
+            }
         }
         multiplied
     }
@@ -142,6 +145,15 @@ impl TermDecoder {
             _ => unreachable!("an input made for this decoder"),
         }
     }
+}
+
+/// Rows of a call, as the screen takes them.
+struct ScreenedBlock<'a> {
+    rows: Range<usize>,
+    screened: &'a ScreenedRows,
+    texts: Vec<BlockText>,
+    /// Whether the screen ruled out enough of the terms before.
+    pays: bool,
 }
 
 /// From the largest logits, or zero, to the weights.
@@ -198,8 +210,8 @@ mod tests {
             let text_of_row: Vec<u32> = (0..rows).map(|row| u32::from(row >= 100)).collect();
             let mut output = vec![0.0; 2 * terms];
             let mut place = Place { texts: &text_of_row, first_term: 0, stride: terms, output: &mut output };
-            let multiplied: usize =
-                (0..2).map(|block| decoder.pool_screened(&input, block, &(0..terms), &mut place)).sum();
+            let Some(screen) = &decoder.screen else { panic!("a decoder with a screen") };
+            let multiplied = decoder.pool_screened(screen, &input, &(0..terms), &mut place);
             let all = rows * terms / decoder.weight.panel_width();
             assert!(multiplied > 0 && multiplied < all / 4, "{level:?}: {multiplied} of {all}");
         }

@@ -85,13 +85,13 @@ pub(crate) fn multiply_rows<S: Simd, P: Product<S>, const N: usize, const V: usi
 /// Loads `V` vectors from `row`, which may end inside them.
 #[inline(always)]
 pub(crate) fn load_row<S: Simd, const V: usize>(simd: S, row: &[f32]) -> [S::Vector; V] {
-    if let Some(whole) = row.as_chunks().0.first_chunk::<V>() {
-        return whole.map(
-            #[inline(always)]
-            |values| simd.load(&values),
-        );
-    }
     let mut vectors = [simd.splat(0.0); V];
+    if let Some(whole) = row.as_chunks().0.first_chunk::<V>() {
+        for v in 0..V {
+            vectors[v] = simd.load(&whole[v]);
+        }
+        return vectors;
+    }
     for (vector, values) in vectors.iter_mut().zip(row.chunks(LANES)) {
         *vector = match values.first_chunk() {
             Some(values) => simd.load(values),

@@ -148,12 +148,14 @@ impl<G: Copy> Panel<'_, G> {
         let terms = first * LANES..self.bias.len().min((first + V) * LANES);
         let columns = self.columns.start + terms.start..self.columns.start + terms.end;
         let bias: [S::Vector; V] = load_row(simd, &self.bias[terms]);
-        let of_tile: [&[G]; N] = std::array::from_fn(|i| &self.hidden.data[rows[i] * self.hidden.stride..]);
+        let mut of_tile: [&[G]; N] = [&[]; N];
+        for (of_tile, row) in of_tile.iter_mut().zip(rows) {
+            *of_tile = &self.hidden.data[row * self.hidden.stride..];
+        }
         let logits = multiply_rows::<S, P, N, V, W>(simd, of_tile, self.lines, first, &[], [bias; N]);
         for (logits, row) in logits.into_iter().zip(rows) {
             let values = &mut place.output[place.texts[row] as usize * place.stride..][columns.clone()];
             let mut pooled: [S::Vector; V] = load_row(simd, values);
-            // Not `array::from_fn`: that is not inlined around so much code, and then nor are the intrinsics.
             for (so_far, logit) in pooled.iter_mut().zip(logits) {
                 *so_far = pool(simd, formula, logit, *so_far);
             }
