@@ -82,6 +82,62 @@ pub(crate) fn multiply_rows<S: Simd, P: Product<S>, const N: usize, const V: usi
     sums
 }
 
+/// Loads `V` vectors from each of `N` rows of one length, which may end inside them.
+///
+/// Every index of a vector is a constant here and in [`store_rows`] once the loops are unrolled, so that a tile's sums are never in memory.
+#[inline(always)]
+pub(crate) fn load_rows<S: Simd, const N: usize, const V: usize>(simd: S, rows: [&[f32]; N]) -> [[S::Vector; V]; N] {
+    let mut vectors = [[simd.splat(0.0); V]; N];
+    if rows.iter().all(|row| row.len() == V * LANES) {
+        for i in 0..N {
+            let (whole, _) = rows[i].as_chunks();
+            for v in 0..V {
+                vectors[i][v] = simd.load(&whole[v]);
+            }
+        }
+        return vectors;
+    }
+    let mut padded = [[[0.0; LANES]; V]; N];
+    for (padded, row) in padded.iter_mut().zip(rows) {
+        padded.as_flattened_mut()[..row.len()].copy_from_slice(row);
+    }
+    for i in 0..N {
+        for v in 0..V {
+            vectors[i][v] = simd.load(&padded[i][v]);
+        }
+    }
+    vectors
+}
+
+/// Stores the first `width` values of `N` rows of `V` vectors; row i starts at `output[i * stride]`.
+#[inline(always)]
+pub(crate) fn store_rows<S: Simd, const N: usize, const V: usize>(
+    simd: S,
+    vectors: [[S::Vector; V]; N],
+    output: &mut [f32],
+    stride: usize,
+    width: usize,
+) {
+    if width == V * LANES {
+        for i in 0..N {
+            let (whole, _) = output[i * stride..][..V * LANES].as_chunks_mut();
+            for v in 0..V {
+                simd.store(vectors[i][v], &mut whole[v]);
+            }
+        }
+        return;
+    }
+    let mut padded = [[[0.0; LANES]; V]; N];
+    for i in 0..N {
+        for v in 0..V {
+            simd.store(vectors[i][v], &mut padded[i][v]);
+        }
+    }
+    for (i, padded) in padded.iter().enumerate() {
+        output[i * stride..][..width].copy_from_slice(&padded.as_flattened()[..width]);
+    }
+}
+
 /// Loads `V` vectors from `row`, which may end inside them.
 #[inline(always)]
 pub(crate) fn load_row<S: Simd, const V: usize>(simd: S, row: &[f32]) -> [S::Vector; V] {

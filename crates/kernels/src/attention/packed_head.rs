@@ -7,7 +7,7 @@ use super::operands::Operands;
 use crate::lane::{LANES, Lane};
 use crate::math::exp_at_most_one;
 use crate::simd::Simd;
-use crate::tile::{Rows, load_row, multiply, store_row};
+use crate::tile::{Rows, load_rows, multiply, store_rows};
 
 /// One head of one text, ready for its queries.
 pub(super) struct PackedHead<'a, G> {
@@ -70,10 +70,13 @@ impl<G: Copy> PackedHead<'_, G> {
             let panel = &self.keys[start / width * self.depth * V..][..self.depth * V];
             let zero = [[simd.splat(0.0); V]; N];
             let products = multiply::<S, P, N, V>(simd, self.queries, first, self.query_column, panel, &[], zero);
-            for (i, products) in products.into_iter().enumerate() {
-                let row = &mut scores[i * KEY_BLOCK + start - keys.start..][..width];
-                store_row::<S, V>(simd, products.map(|product| simd.mul(product, scale)), row);
+            let mut scaled = zero;
+            for i in 0..N {
+                for v in 0..V {
+                    scaled[i][v] = simd.mul(products[i][v], scale);
+                }
             }
+            store_rows(simd, scaled, &mut scores[start - keys.start..], KEY_BLOCK, width);
         }
     }
 
@@ -92,18 +95,20 @@ impl<G: Copy> PackedHead<'_, G> {
             let column = panel * V * LANES;
             let mut start = [[simd.splat(0.0); V]; N];
             if keys.start > 0 {
-                for (i, start) in start.iter_mut().enumerate() {
-                    *start = load_row(simd, &sums[i * self.value_width + column..][..V * LANES]);
-                    for sum in start {
-                        *sum = simd.mul(*sum, simd.splat(corrections[i]));
+                let mut rows: [&[f32]; N] = [&[]; N];
+                for (row, sums) in rows.iter_mut().zip(sums.chunks_exact(self.value_width)) {
+                    *row = &sums[column..column + V * LANES];
+                }
+                start = load_rows(simd, rows);
+                for i in 0..N {
+                    for v in 0..V {
+                        start[i][v] = simd.mul(start[i][v], simd.splat(corrections[i]));
                     }
                 }
             }
             let lines = &lines[keys.start / P::NUMBERS * V..keys.end.div_ceil(P::NUMBERS) * V];
             let products = multiply::<S, P, N, V>(simd, weights, 0, 0, lines, &[], start);
-            for (i, products) in products.into_iter().enumerate() {
-                store_row::<S, V>(simd, products, &mut sums[i * self.value_width + column..][..V * LANES]);
-            }
+            store_rows(simd, products, &mut sums[column..], self.value_width, V * LANES);
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::lane::{LANES, Lane};
 use crate::packed_matrix::panel_slice;
 use crate::product::{Bfloat16, Float32, Product};
 use crate::simd::{DotKernel, Dots, Kernel, Simd};
-use crate::tile::{Rows, load_row, multiply, store_row, with_tile};
+use crate::tile::{Rows, load_rows, multiply, store_rows, with_tile};
 
 /// Depth of a panel slice in groups: 48 or 96 KiB. A slice is streamed in order, so what the first-level cache cannot hold
 /// comes from the second level in time, while fewer slices mean fewer passes over the output, and fewer starts of a tile.
@@ -120,16 +120,16 @@ impl<G: Copy> Block<'_, G> {
         first: usize,
         output: &mut [f32],
     ) {
-        let mut sums: [[S::Vector; V]; N] = [load_row(simd, self.bias); N];
+        let mut starts: [&[f32]; N] = [self.bias; N];
         if self.depth_start > 0 {
-            for (i, sums) in sums.iter_mut().enumerate() {
-                *sums = load_row(simd, &output[(first + i) * self.stride..][self.columns.clone()]);
+            for (i, start) in starts.iter_mut().enumerate() {
+                *start = &output[(first + i) * self.stride..][self.columns.clone()];
             }
         }
+        let starts = load_rows(simd, starts);
         let next = if first == 0 { self.next } else { &[] };
-        let sums = multiply::<S, P, N, V>(simd, self.input, first, self.depth_start, self.panel, next, sums);
-        for (i, sums) in sums.into_iter().enumerate() {
-            store_row(simd, sums, &mut output[(first + i) * self.stride..][self.columns.clone()]);
-        }
+        let sums = multiply::<S, P, N, V>(simd, self.input, first, self.depth_start, self.panel, next, starts);
+        let output = &mut output[first * self.stride + self.columns.start..];
+        store_rows(simd, sums, output, self.stride, self.columns.len());
     }
 }

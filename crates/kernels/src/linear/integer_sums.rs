@@ -11,7 +11,7 @@ use crate::lane::{LANES, Lane};
 use crate::packed_matrix::{BytePanels, panel_slice};
 use crate::product::Int8;
 use crate::simd::{DotKernel, Dots};
-use crate::tile::{Rows, load_row, multiply, store_row, with_tile};
+use crate::tile::{Rows, load_row, multiply, store_rows, with_tile};
 
 /// A product over groups of four bytes; see [`linear`](super::linear).
 pub(super) struct IntegerSums<'a> {
@@ -89,15 +89,16 @@ impl Block<'_> {
         }
         let next = if first == 0 { self.next } else { &[] };
         let sums = multiply::<S, Int8, N, V>(simd, self.input, first, 0, self.panel, next, start);
-        let mut values: [S::Vector; V] = load_row(simd, self.bias);
-        let bias = values;
-        for (i, sums) in sums.into_iter().enumerate() {
+        let bias: [S::Vector; V] = load_row(simd, self.bias);
+        let mut values = [bias; N];
+        for i in 0..N {
             let row_scale = simd.splat(ranges[i].scale);
             for v in 0..V {
                 let scale = simd.mul(row_scale, simd.load_lane(&self.scales[v]));
-                values[v] = simd.mul_add(simd.words_to_floats(sums[v]), scale, bias[v]);
+                values[i][v] = simd.mul_add(simd.words_to_floats(sums[i][v]), scale, bias[v]);
             }
-            store_row(simd, values, &mut output[(first + i) * self.stride..][self.columns.clone()]);
         }
+        let output = &mut output[first * self.stride + self.columns.start..];
+        store_rows(simd, values, output, self.stride, self.columns.len());
     }
 }
