@@ -63,8 +63,8 @@ impl Approximation {
     /// nothing for a recall of 1, which is the exact mode.
     fn of(recall: f32) -> Option<Self> {
         const STEPS: [(f32, f64, f64, usize); 7] = [
-            (0.85, 0.55, 0.0, 3),
-            (0.93, 0.62, 0.0, 3),
+            (0.85, 0.65, 0.03, 2),
+            (0.93, 0.8, 0.08, 2),
             (0.975, 0.75, 0.03, 3),
             (0.99, 0.82, 0.03, 3),
             (0.995, 0.87, 0.03, 4),
