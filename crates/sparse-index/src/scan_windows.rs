@@ -99,7 +99,8 @@ pub(crate) fn scan(
             share = if share > tuning.least_share { share / 2.0 } else { 0.0 };
             plan_again = true;
         }
-        take_likeliest(target, fresh, top.k(), now + plan.rest * tuning.likely_share, likely);
+        // Those that may reach the threshold without what is left out.
+        take_likeliest(target, fresh, top.k(), now + plan.rest, likely);
     }
     target.score(likely, query, top);
     compare_candidates(target, candidates, query, top);
