@@ -7,8 +7,9 @@ use kernels::WINDOW;
 
 use crate::error::IndexError;
 use crate::options::Cancel;
-use crate::plan::{Plan, QueryTerm};
+use crate::plan::{Choices, Plan, QueryTerm};
 use crate::search_segment::{Scratch, Target};
+use crate::threads::looked;
 use crate::top_k::TopK;
 use crate::tuning::Approximation;
 
@@ -23,21 +24,21 @@ pub(crate) fn search(
 ) -> Result<bool, IndexError> {
     let windows = target.postings.windows;
     let largest: f64 = terms.iter().map(|term| term.bound(0)).sum();
-    let mut plan = Plan::new(terms, largest * approximation.skipped_share, 0, windows);
+    let choices = Choices::new(terms, approximation.skipped_share > 0.0, windows);
+    let mut plan = Plan::new(terms, &choices, largest * approximation.skipped_share, 0, windows);
     let most = top.k().saturating_mul(approximation.compared).max(1);
     let Scratch { query, scores, seeds: documents, partial, .. } = scratch;
     partial.clear();
     let mut limit = 1;
     for window in 0..windows {
-        if cancel() {
-            return Err(IndexError::Cancelled);
-        }
+        // Every eighth window.
+        looked(32 * window, cancel)?;
         plan.add(target.level, window, scores);
         let first = u32::try_from(window * WINDOW).unwrap_or(u32::MAX);
         scores.drain(target.level, limit, |place, sum| {
             let document = first.saturating_add(u32::try_from(place).unwrap_or(u32::MAX));
             if target.is_allowed(document) {
-                partial.push((sum, document));
+                partial.push(Partial::new(sum, document));
                 // Now and then all but the best are dropped, and what is not better than these is not collected any more.
                 if partial.len() >= most.saturating_mul(4) {
                     limit = keep_best(partial, most).unwrap_or(limit);
@@ -48,17 +49,37 @@ pub(crate) fn search(
     }
     keep_best(partial, most);
     documents.clear();
-    documents.extend(partial.iter().map(|(_, document)| document));
+    documents.extend(partial.iter().map(|partial| partial.document()));
     target.score(documents, query, top);
     Ok(documents.len() >= top.k())
 }
 
-/// Keeps the `most` with the highest sums; returns the lowest of these, if some were dropped.
-fn keep_best(partial: &mut Vec<(u16, u32)>, most: usize) -> Option<u16> {
+/// A document and its 16-bit sum as one number, which compares as fast as any: higher sums first, then lower documents, are greater.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Partial(u64);
+
+impl Partial {
+    fn new(sum: u16, document: u32) -> Self {
+        Self(u64::from(sum) << 32 | u64::from(!document))
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "the lower half")]
+    fn document(self) -> u32 {
+        !(self.0 as u32)
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "48 bits")]
+    fn sum(self) -> u16 {
+        (self.0 >> 32) as u16
+    }
+}
+
+/// Keeps the `most` with the highest sums. Returns, if some were dropped, the least sum of a later document that is better than one of them.
+fn keep_best(partial: &mut Vec<Partial>, most: usize) -> Option<u16> {
     if partial.len() <= most {
         return None;
     }
-    let (_, &mut (lowest, _), _) = partial.select_nth_unstable_by(most - 1, |a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
+    let (_, &mut lowest, _) = partial.select_nth_unstable_by(most - 1, |a, b| b.cmp(a));
     partial.truncate(most);
-    Some(lowest)
+    Some(lowest.sum().saturating_add(1))
 }

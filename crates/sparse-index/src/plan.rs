@@ -92,8 +92,8 @@ pub(crate) struct Plan<'a> {
 impl<'a> Plan<'a> {
     /// For the windows from `window` on. Leaves out lists while their bounds sum to at most `budget`: first those that save most for
     /// what they may add.
-    pub(crate) fn new(terms: &[QueryTerm<'a>], budget: f64, window: usize, windows: usize) -> Self {
-        let (kept, saved) = choose(terms, budget, windows);
+    pub(crate) fn new(terms: &[QueryTerm<'a>], choices: &Choices, budget: f64, window: usize, windows: usize) -> Self {
+        let (kept, saved) = choices.within(budget);
         let rest = terms.iter().zip(&kept).map(|(term, &kept)| term.bound(kept)).sum();
         let total: f64 = terms.iter().zip(&kept).filter(|(_, kept)| **kept > 0).map(|(term, _)| term.bound(0)).sum();
         let read = kept.iter().filter(|kept| **kept > 0).count();
@@ -182,59 +182,77 @@ struct Choice {
     after: usize,
 }
 
-/// How many lists of each term are kept, from the strongest, and the cost of the others.
-#[expect(clippy::cast_precision_loss, reason = "estimates")]
-fn choose(terms: &[QueryTerm<'_>], budget: f64, windows: usize) -> (Vec<usize>, f64) {
-    let mut kept: Vec<usize> = terms.iter().map(|term| term.lists.lists.len()).collect();
-    if budget <= 0.0 {
-        return (kept, 0.0);
-    }
-    let mut options: Vec<Choice> = Vec::with_capacity(2 * terms.len());
-    for (index, term) in terms.iter().enumerate() {
-        let first = options.len();
-        for (number, list) in term.lists.lists.iter().enumerate().rev() {
-            let mut option = Choice {
-                ratio: 0.0,
-                cost: if list.is_bitmap() { windows as f64 * BITMAP_COST } else { f64::from(list.count) },
-                price: term.bound(number) - term.bound(number + 1),
-                term: index,
-                before: number + 1,
-                after: number,
-            };
-            // Together with the weaker ones where that pays more than these alone: ratios then fall from weak to strong.
-            loop {
-                option.ratio = option.cost / option.price.max(f64::MIN_POSITIVE);
-                match options.last() {
-                    Some(weaker) if options.len() > first && weaker.ratio <= option.ratio => {
-                        option.cost += weaker.cost;
-                        option.price += weaker.price;
-                        option.before = weaker.before;
-                        options.pop();
+/// What may be left out of a query's lists, in the order in which it is: the same for every budget.
+#[derive(Debug)]
+pub(crate) struct Choices {
+    /// The lists of each term.
+    lists: Vec<usize>,
+    sorted: Vec<Choice>,
+}
+
+impl Choices {
+    /// Those of `terms`, if anything is to be left out at all.
+    #[expect(clippy::cast_precision_loss, reason = "estimates")]
+    pub(crate) fn new(terms: &[QueryTerm<'_>], any: bool, windows: usize) -> Self {
+        let lists = terms.iter().map(|term| term.lists.lists.len()).collect();
+        if !any {
+            return Self { lists, sorted: Vec::new() };
+        }
+        let mut options: Vec<Choice> = Vec::with_capacity(2 * terms.len());
+        for (index, term) in terms.iter().enumerate() {
+            let first = options.len();
+            for (number, list) in term.lists.lists.iter().enumerate().rev() {
+                let mut option = Choice {
+                    ratio: 0.0,
+                    cost: if list.is_bitmap() { windows as f64 * BITMAP_COST } else { f64::from(list.count) },
+                    price: term.bound(number) - term.bound(number + 1),
+                    term: index,
+                    before: number + 1,
+                    after: number,
+                };
+                // Together with the weaker ones where that pays more than these alone: ratios then fall from weak to strong.
+                loop {
+                    option.ratio = option.cost / option.price.max(f64::MIN_POSITIVE);
+                    match options.last() {
+                        Some(weaker) if options.len() > first && weaker.ratio <= option.ratio => {
+                            option.cost += weaker.cost;
+                            option.price += weaker.price;
+                            option.before = weaker.before;
+                            options.pop();
+                        }
+                        _ => break,
                     }
-                    _ => break,
                 }
+                options.push(option);
             }
-            options.push(option);
         }
+        // By ratio from the highest: the bits of a positive float32 ascend as it does, and whole numbers sort faster than pairs.
+        #[expect(clippy::cast_possible_truncation, reason = "an order need not be precise")]
+        let mut order: Vec<u64> = options
+            .iter()
+            .zip(0..)
+            .map(|(option, index): (_, u32)| u64::from(!(option.ratio as f32).to_bits()) << 32 | u64::from(index))
+            .collect();
+        order.sort_unstable();
+        let in_order =
+            order.into_iter().filter_map(|key| options.get(usize::try_from(key & u64::from(u32::MAX)).ok()?));
+        Self { lists, sorted: in_order.copied().collect() }
     }
-    // By ratio from the highest: the bits of a positive float32 ascend as it does, and whole numbers sort faster than pairs.
-    #[expect(clippy::cast_possible_truncation, reason = "an order need not be precise")]
-    let mut order: Vec<u64> = options
-        .iter()
-        .zip(0..)
-        .map(|(option, index): (_, u32)| u64::from(!(option.ratio as f32).to_bits()) << 32 | u64::from(index))
-        .collect();
-    order.sort_unstable();
-    let (mut left, mut saved) = (budget, 0.0);
-    for option in order.into_iter().filter_map(|key| options.get(usize::try_from(key & u64::from(u32::MAX)).ok()?)) {
-        if let Some(kept) = kept.get_mut(option.term)
-            && *kept == option.before
-            && option.price <= left
-        {
-            left -= option.price;
-            saved += option.cost;
-            *kept = option.after;
+
+    /// How many lists of each term are kept, from the strongest, where those left out may add `budget` in all, and the cost of these.
+    fn within(&self, budget: f64) -> (Vec<usize>, f64) {
+        let mut kept = self.lists.clone();
+        let (mut left, mut saved) = (budget, 0.0);
+        for option in &self.sorted {
+            if let Some(kept) = kept.get_mut(option.term)
+                && *kept == option.before
+                && option.price <= left
+            {
+                left -= option.price;
+                saved += option.cost;
+                *kept = option.after;
+            }
         }
+        (kept, saved)
     }
-    (kept, saved)
 }

@@ -5,8 +5,9 @@ use kernels::WINDOW;
 use crate::error::IndexError;
 use crate::forward::PreparedQuery;
 use crate::options::Cancel;
-use crate::plan::{Plan, QueryTerm};
+use crate::plan::{Choices, Plan, QueryTerm};
 use crate::search_segment::{Scratch, Target};
+use crate::threads::looked;
 use crate::top_k::TopK;
 use crate::tuning::Tuning;
 
@@ -38,22 +39,22 @@ pub(crate) fn scan(
     let threshold = |top: &TopK<'_>| top.threshold().map_or(0.0, f64::from);
     let windows = target.postings.windows;
     let mut planned = threshold(top);
-    let mut plan = Plan::new(terms, planned * share, 0, windows);
+    let choices = Choices::new(terms, share > 0.0, windows);
+    let mut plan = Plan::new(terms, &choices, planned * share, 0, windows);
     let mut plan_again = false;
     // The limit that the sums of the plan have given so far.
     let mut risen = 1;
     // The highest score that a document without any posting that was read can have.
     let mut unseen = 0.0_f64;
     for window in 0..windows {
-        if cancel() {
-            return Err(IndexError::Cancelled);
-        }
+        // Every eighth window.
+        looked(32 * window, cancel)?;
         let now = threshold(top);
         if plan_again || (share > 0.0 && now > planned * tuning.plan_again) {
             plan_again = false;
             planned = now;
             risen = 1;
-            plan = Plan::new(terms, planned * share, window, windows);
+            plan = Plan::new(terms, &choices, planned * share, window, windows);
         }
         unseen = unseen.max(plan.rest);
         if plan.scans.is_empty() {
@@ -98,7 +99,8 @@ pub(crate) fn scan(
             share = if share > tuning.least_share { share / 2.0 } else { 0.0 };
             plan_again = true;
         }
-        take_likeliest(target, fresh, top.k(), now + plan.rest * tuning.likely_share, likely);
+        // Those that may reach the threshold without what is left out.
+        take_likeliest(target, fresh, top.k(), now + plan.rest, likely);
     }
     target.score(likely, query, top);
     compare_candidates(target, candidates, query, top);

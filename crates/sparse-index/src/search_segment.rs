@@ -2,7 +2,7 @@
 
 use kernels::{Level, WindowScores};
 
-use crate::approximate;
+use crate::approximate::{self, Partial};
 use crate::bits::Bits;
 use crate::compare_all::{compare, to_score};
 use crate::error::IndexError;
@@ -25,7 +25,7 @@ pub(crate) struct Scratch {
     pub(crate) candidates: Vec<Candidate>,
     pub(crate) likely: Vec<u32>,
     /// Partial scores of the approximate mode.
-    pub(crate) partial: Vec<(u16, u32)>,
+    pub(crate) partial: Vec<Partial>,
 }
 
 /// One segment, as a query sees it.

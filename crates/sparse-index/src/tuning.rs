@@ -18,8 +18,6 @@ pub(crate) struct Tuning {
     /// and nothing from the last share on.
     pub(crate) compared_cost: usize,
     pub(crate) least_share: f64,
-    /// Candidates of a window are compared at once that reach the threshold without this share of the bounds of what is left out.
-    pub(crate) likely_share: f64,
     /// The lists are chosen again when the threshold has grown by this factor.
     pub(crate) plan_again: f64,
     /// Where given, the approximate mode.
@@ -42,12 +40,11 @@ impl Tuning {
         let exact = Self {
             few_postings: 256,
             unpruned_postings: 100_000,
-            seed_terms: 5,
+            seed_terms: 3,
             seeds_of_term: 8,
-            skipped_share: 0.35,
-            compared_cost: 250,
+            skipped_share: 0.4,
+            compared_cost: 150,
             least_share: 0.1,
-            likely_share: 0.7,
             plan_again: 1.25,
             approximate: None,
         };
@@ -63,8 +60,8 @@ impl Approximation {
     /// nothing for a recall of 1, which is the exact mode.
     fn of(recall: f32) -> Option<Self> {
         const STEPS: [(f32, f64, f64, usize); 7] = [
-            (0.85, 0.55, 0.0, 3),
-            (0.93, 0.62, 0.0, 3),
+            (0.85, 0.65, 0.03, 2),
+            (0.93, 0.8, 0.08, 2),
             (0.975, 0.75, 0.03, 3),
             (0.99, 0.82, 0.03, 3),
             (0.995, 0.87, 0.03, 4),
