@@ -100,9 +100,9 @@ impl<G: Copy> PackedHead<'_, G> {
                     *row = &sums[column..column + V * LANES];
                 }
                 start = load_rows(simd, rows);
-                for i in 0..N {
-                    for v in 0..V {
-                        start[i][v] = simd.mul(start[i][v], simd.splat(corrections[i]));
+                for (start, correction) in start.iter_mut().zip(corrections) {
+                    for sum in start {
+                        *sum = simd.mul(*sum, simd.splat(correction));
                     }
                 }
             }
