@@ -1,7 +1,7 @@
 //! Attention over ragged batches, both kernels.
 
 use cuda_kernels::{Lengths, Machine, attention};
-use kernels::{AttentionScratch, AttentionShape, Level};
+use kernels::{AttentionScratch, AttentionShape, Format, Level};
 
 use crate::machine::{Emulation, emulation};
 use crate::numbers::{Numbers, Rounded, assert_close, for_each_number};
@@ -18,7 +18,15 @@ fn expected(shape: AttentionShape, qkv: &[f32], ends: &[u32]) -> Vec<f32> {
         let mut output = vec![0.0; (end - start) * hidden];
         let of_text = &qkv[start * 3 * hidden..end * 3 * hidden];
         let scratch = &mut AttentionScratch::default();
-        kernels::attention(Level::selected().unwrap(), shape, of_text, 0..end - start, scratch, &mut output);
+        kernels::attention(
+            Level::selected().unwrap(),
+            Format::Float32,
+            shape,
+            of_text,
+            0..end - start,
+            scratch,
+            &mut output,
+        );
         rows.extend(output);
     }
     rows
