@@ -1,9 +1,9 @@
 //! NEON of aarch64: four 128-bit registers a vector.
 
 use std::arch::aarch64::{
-    float32x4_t, vaddq_f32, vaddq_s32, vbslq_f32, vcgtq_f32, vcltq_f32, vcvtq_f32_s32, vcvtq_s32_f32, vdivq_f32,
-    vdupq_n_f32, vdupq_n_s32, vfmaq_f32, vld1q_f32, vmulq_f32, vreinterpretq_f32_s32, vreinterpretq_s32_u32,
-    vreinterpretq_u32_f32, vrndnq_f32, vshlq_n_s32, vshrq_n_u32, vst1q_f32, vsubq_f32, vsubq_s32,
+    float32x4_t, vaddq_f32, vbslq_f32, vcgtq_f32, vcltq_f32, vcvtq_f32_s32, vdivq_f32, vdupq_n_f32, vdupq_n_s32,
+    vfmaq_f32, vld1q_f32, vmulq_f32, vreinterpretq_f32_u32, vreinterpretq_s32_u32, vreinterpretq_u32_f32, vrndnq_f32,
+    vshlq_n_u32, vshrq_n_u32, vst1q_f32, vsubq_f32, vsubq_s32,
 };
 
 use super::{DotKernel, Kernel, Simd};
