@@ -53,14 +53,26 @@ fn dense_fixtures_at_every_level() {
             }
         }
         for dtype in [Dtype::Bfloat16, Dtype::Int8] {
-            let mut fused: Option<Vec<f32>> = None;
+            // Attention's products are bfloat16 where the level has instructions for it, else float32.
+            let mut fused: [Option<Vec<f32>>; 2] = [None, None];
             for level in Level::available().into_iter().filter(|level| sums_in_order(*level)) {
                 let model = DenseModel::load(&level.into(), dtype, &files).unwrap();
                 let rows = model.embed(&batch, 0, &Cancel::new()).unwrap();
-                assert_eq!(*fused.get_or_insert_with(|| rows.clone()), rows, "{name}, {dtype:?}: {level:?}");
+                let same = fused[usize::from(level.has_bfloat16())].get_or_insert_with(|| rows.clone());
+                assert_eq!(*same, rows, "{name}, {dtype:?}: {level:?}");
+            }
+            if let [Some(float32), Some(bfloat16)] = &fused {
+                let cosine = cosine(float32, bfloat16);
+                assert!(cosine >= 0.9999, "{name}, {dtype:?}: {cosine} with and without attention in bfloat16");
             }
         }
     }
+}
+
+/// Of all values together.
+fn cosine(a: &[f32], b: &[f32]) -> f64 {
+    let dot = |a: &[f32], b: &[f32]| -> f64 { a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum() };
+    dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
 }
 
 /// What the fixtures' README requires of sparse rows, absolute and relative to the golden. A value may be missing or new below
