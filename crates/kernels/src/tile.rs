@@ -141,37 +141,15 @@ pub(crate) fn store_rows<S: Simd, const N: usize, const V: usize>(
 /// Loads `V` vectors from `row`, which may end inside them.
 #[inline(always)]
 pub(crate) fn load_row<S: Simd, const V: usize>(simd: S, row: &[f32]) -> [S::Vector; V] {
-    let mut vectors = [simd.splat(0.0); V];
-    if let Some(whole) = row.as_chunks().0.first_chunk::<V>() {
-        for v in 0..V {
-            vectors[v] = simd.load(&whole[v]);
-        }
-        return vectors;
-    }
-    for (vector, values) in vectors.iter_mut().zip(row.chunks(LANES)) {
-        *vector = match values.first_chunk() {
-            Some(values) => simd.load(values),
-            None => simd.load_partial(values, 0.0),
-        };
-    }
+    let [vectors] = load_rows(simd, [row]);
     vectors
 }
 
 /// Stores `V` vectors to `row`, which may end inside them.
 #[inline(always)]
 pub(crate) fn store_row<S: Simd, const V: usize>(simd: S, vectors: [S::Vector; V], row: &mut [f32]) {
-    if let Some(whole) = row.as_chunks_mut().0.first_chunk_mut::<V>() {
-        for v in 0..V {
-            simd.store(vectors[v], &mut whole[v]);
-        }
-        return;
-    }
-    for (vector, values) in vectors.into_iter().zip(row.chunks_mut(LANES)) {
-        match values.first_chunk_mut() {
-            Some(values) => simd.store(vector, values),
-            None => simd.store_partial(vector, values),
-        }
-    }
+    let width = row.len();
+    store_rows(simd, [vectors], row, width, width);
 }
 
 /// Evaluates the body with two constants: the number of rows, 1 to `TILE_ROWS`, and the level's panel width. Written out

@@ -8,6 +8,7 @@ use kernels::WINDOW;
 use crate::error::IndexError;
 use crate::options::Cancel;
 use crate::plan::{Choices, Plan, QueryTerm};
+use crate::ranked::Ranked;
 use crate::search_segment::{Scratch, Target};
 use crate::threads::looked;
 use crate::top_k::TopK;
@@ -38,7 +39,7 @@ pub(crate) fn search(
         scores.drain(target.level, limit, |place, sum| {
             let document = first.saturating_add(u32::try_from(place).unwrap_or(u32::MAX));
             if target.is_allowed(document) {
-                partial.push(Partial::new(sum, document));
+                partial.push(Ranked::new(u32::from(sum), document));
                 // Now and then all but the best are dropped, and what is not better than these is not collected any more.
                 if partial.len() >= most.saturating_mul(4) {
                     limit = keep_best(partial, most).unwrap_or(limit);
@@ -54,32 +55,12 @@ pub(crate) fn search(
     Ok(documents.len() >= top.k())
 }
 
-/// A document and its 16-bit sum as one number, which compares as fast as any: higher sums first, then lower documents, are greater.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Partial(u64);
-
-impl Partial {
-    fn new(sum: u16, document: u32) -> Self {
-        Self(u64::from(sum) << 32 | u64::from(!document))
-    }
-
-    #[expect(clippy::cast_possible_truncation, reason = "the lower half")]
-    fn document(self) -> u32 {
-        !(self.0 as u32)
-    }
-
-    #[expect(clippy::cast_possible_truncation, reason = "48 bits")]
-    fn sum(self) -> u16 {
-        (self.0 >> 32) as u16
-    }
-}
-
 /// Keeps the `most` with the highest sums. Returns, if some were dropped, the least sum of a later document that is better than one of them.
-fn keep_best(partial: &mut Vec<Partial>, most: usize) -> Option<u16> {
+fn keep_best(partial: &mut Vec<Ranked>, most: usize) -> Option<u16> {
     if partial.len() <= most {
         return None;
     }
     let (_, &mut lowest, _) = partial.select_nth_unstable_by(most - 1, |a, b| b.cmp(a));
     partial.truncate(most);
-    Some(lowest.sum().saturating_add(1))
+    Some(u16::try_from(lowest.rank() + 1).unwrap_or(u16::MAX))
 }

@@ -8,43 +8,20 @@ use std::ops::Range;
 use crate::error::IndexError;
 use crate::options::Cancel;
 use crate::pack_rows::Unit;
+use crate::ranked::Ranked;
 use crate::rows::SparseRows;
 use crate::threads::looked;
 
 /// Rows asked for ahead of their use.
 const AHEAD: usize = 16;
 
-/// A document of a term and its weight there. Ordered by weight, and of equal weights the first document is the largest.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Entry(u64);
-
-impl Entry {
-    /// `weight` is above zero, so its bits are in the order of weights.
-    #[inline]
-    fn new(document: u32, weight: f32) -> Self {
-        Self(u64::from(weight.to_bits()) << 32 | u64::from(!document))
-    }
-
-    #[expect(clippy::cast_possible_truncation, reason = "the lower half")]
-    #[inline]
-    pub(crate) fn document(self) -> u32 {
-        !(self.0 as u32)
-    }
-
-    /// The bits of its weight.
-    #[inline]
-    pub(crate) fn weight_bits(self) -> u32 {
-        (self.0 >> 32) as u32
-    }
-}
-
 /// Gathers ranges of terms, each behind the one before.
 #[derive(Debug)]
 pub(crate) struct Gatherer {
     /// `[rows]`: how many entries of each row lie before the end of the last range.
     passed: Vec<u32>,
-    /// Those of the last range by term, and what an earlier one left.
-    entries: Vec<Entry>,
+    /// Those of the last range by term, ranked by the bits of their weights, and what an earlier one left.
+    entries: Vec<Ranked>,
     /// `[terms of the range + 1]`: where the entries of a term start.
     starts: Vec<usize>,
     /// `[terms of the range]`: where a term's next entry goes.
@@ -76,7 +53,7 @@ impl Gatherer {
         }
         self.starts.push(length);
         if self.entries.len() < length {
-            self.entries = vec![Entry::default(); length];
+            self.entries = vec![Ranked::default(); length];
         }
         let first = u32::try_from(range.start).unwrap_or(u32::MAX);
         let end = u32::try_from(range.end).unwrap_or(u32::MAX);
@@ -101,7 +78,8 @@ impl Gatherer {
                 // An entry without a place is one that the caller writes into the rows meanwhile.
                 if let Some(next) = self.next.get_mut(term.wrapping_sub(first) as usize) {
                     if let Some(entry) = self.entries.get_mut(*next) {
-                        *entry = Entry::new(document, stored);
+                        // Above zero, so the bits are in the order of weights.
+                        *entry = Ranked::new(stored.to_bits(), document);
                     }
                     *next += 1;
                 }
@@ -113,7 +91,7 @@ impl Gatherer {
     }
 
     /// The entries of each term of the last range, in the order of documents.
-    pub(crate) fn terms(&self) -> impl Iterator<Item = &[Entry]> {
+    pub(crate) fn terms(&self) -> impl Iterator<Item = &[Ranked]> {
         self.starts.windows(2).map(|bounds| self.entries.get(bounds[0]..bounds[1]).unwrap_or_default())
     }
 }

@@ -20,6 +20,7 @@ mod options;
 mod pack_rows;
 mod plan;
 mod postings;
+mod ranked;
 mod rows;
 mod save;
 mod scan_windows;

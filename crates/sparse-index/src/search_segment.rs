@@ -2,7 +2,7 @@
 
 use kernels::{Level, WindowScores};
 
-use crate::approximate::{self, Partial};
+use crate::approximate;
 use crate::bits::Bits;
 use crate::compare_all::{compare, to_score};
 use crate::error::IndexError;
@@ -10,6 +10,7 @@ use crate::forward::{ForwardView, PreparedQuery};
 use crate::options::Cancel;
 use crate::plan::QueryTerm;
 use crate::postings::PostingsView;
+use crate::ranked::Ranked;
 use crate::scan_windows::{Candidate, scan};
 use crate::search::Allowed;
 use crate::segment::Segment;
@@ -25,7 +26,7 @@ pub(crate) struct Scratch {
     pub(crate) candidates: Vec<Candidate>,
     pub(crate) likely: Vec<u32>,
     /// Partial scores of the approximate mode.
-    pub(crate) partial: Vec<Partial>,
+    pub(crate) partial: Vec<Ranked>,
 }
 
 /// One segment, as a query sees it.

@@ -3,8 +3,8 @@
 use kernels::{WINDOW, WINDOW_WORDS};
 
 use crate::error::IndexError;
-use crate::gather_terms::Entry;
 use crate::postings::{FEWEST_FOR_CHAMPIONS, ListRecord, Postings};
+use crate::ranked::Ranked;
 use crate::split_lists::plan_lists;
 use crate::term_table::TermTable;
 
@@ -41,12 +41,12 @@ struct Scratch {
 
 impl Piece {
     /// Adds the lists of a term from its entries, at least one, in the order of documents.
-    pub(crate) fn add_term(&mut self, term: u32, entries: &[Entry], windows: usize) {
+    pub(crate) fn add_term(&mut self, term: u32, entries: &[Ranked], windows: usize) {
         self.terms.push(term);
         self.add_champions(entries);
         let (cuts, numbers) = self.scratch.cuts(windows, entries);
         self.scratch.weights.clear();
-        self.scratch.weights.extend(entries.iter().map(|entry| entry.weight_bits()));
+        self.scratch.weights.extend(entries.iter().map(|entry| entry.rank()));
         let mut lists = self.scratch.split(&cuts);
         // Each cut is a weight, which is in its list, but for the last: that list may be empty.
         if lists.len() > 1 && lists.last().is_some_and(|list| list.count == 0) {
@@ -79,11 +79,11 @@ impl Piece {
     }
 
     /// Adds the documents in which a term weighs most, heaviest first.
-    fn add_champions(&mut self, entries: &[Entry]) {
+    fn add_champions(&mut self, entries: &[Ranked]) {
         let mut champions = 0;
         if entries.len() >= FEWEST_FOR_CHAMPIONS as usize {
             champions = CHAMPIONS;
-            let mut best = [Entry::default(); CHAMPIONS];
+            let mut best = [Ranked::default(); CHAMPIONS];
             for &entry in entries {
                 if entry > best[CHAMPIONS - 1] {
                     let place = best.partition_point(|other| *other > entry);
@@ -91,13 +91,13 @@ impl Piece {
                     best[place] = entry;
                 }
             }
-            self.champions.extend(best.map(Entry::document));
+            self.champions.extend(best.map(Ranked::document));
         }
         self.champions_of_term.push(u32::try_from(champions).unwrap_or(0));
     }
 
     /// Adds the documents of a term whose entries' lists are known: `numbers` that are numbers, then `bitmaps`.
-    fn add_windows(&mut self, entries: &[Entry], bitmaps: usize, numbers: usize, windows: usize) {
+    fn add_windows(&mut self, entries: &[Ranked], bitmaps: usize, numbers: usize, windows: usize) {
         let first_bitmap = self.bitmaps.len();
         self.bitmaps.resize(first_bitmap + bitmaps * windows * WINDOW_WORDS, 0);
         let bitmaps = self.bitmaps.get_mut(first_bitmap..).unwrap_or_default();
@@ -188,13 +188,13 @@ impl Piece {
 
 impl Scratch {
     /// The bits of the smallest weight of each list but the last, whose cut is 0; and how many lists are numbers.
-    fn cuts(&mut self, windows: usize, entries: &[Entry]) -> (Vec<u32>, usize) {
+    fn cuts(&mut self, windows: usize, entries: &[Ranked]) -> (Vec<u32>, usize) {
         let plan = plan_lists(windows, entries.len());
         let ranks: Vec<usize> = plan.iter().map(|(end, _)| *end).filter(|end| *end < entries.len()).collect();
         self.weights.clear();
         if !ranks.is_empty() {
             // Inverted, so that the heaviest are first.
-            self.weights.extend(entries.iter().map(|entry| !entry.weight_bits()));
+            self.weights.extend(entries.iter().map(|entry| !entry.rank()));
             place_ranks(&mut self.weights, &ranks, 0);
         }
         // The lists are cut at weights, so equal weights stay together.
