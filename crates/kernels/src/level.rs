@@ -179,7 +179,8 @@ impl Level {
     }
 
     /// Whether products are those of matrix tiles.
-    pub(crate) fn has_tiles(self) -> bool {
+    #[must_use]
+    pub fn has_tiles(self) -> bool {
         match self.0 {
             #[cfg(any(test, feature = "emulated-tiles"))]
             Kind::EmulatedTiles => true,

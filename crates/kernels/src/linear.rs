@@ -39,8 +39,9 @@ impl LinearScratch {
             Panels::Bfloat16(_) => {
                 level.run_dots(RoundRows { rows, columns, depth: columns.div_ceil(2), groups, part: 0 });
             }
-            Panels::Int8(_) => {
-                level.run_dots(QuantizeRows { rows, columns, depth: columns.div_ceil(4), groups, ranges });
+            Panels::Int8(panels) => {
+                let (depth, part) = (columns.div_ceil(4), panels.groups.words());
+                level.run_dots(QuantizeRows { rows, columns, depth, groups, part, ranges });
             }
             Panels::Tiles(panels) => {
                 let tiles = panels.depth(columns);
@@ -54,7 +55,10 @@ impl LinearScratch {
                         return;
                     }
                     TilePanels::Bfloat16(_) => level.run_dots(RoundRows { rows, columns, depth, groups, part: 0 }),
-                    TilePanels::Int8(_) => level.run_dots(QuantizeRows { rows, columns, depth, groups, ranges }),
+                    TilePanels::Int8(panels) => {
+                        let part = panels.groups.words();
+                        level.run_dots(QuantizeRows { rows, columns, depth, groups, part, ranges });
+                    }
                 }
                 tile_order(groups, tiles, &mut lines[0]);
             }
@@ -62,7 +66,7 @@ impl LinearScratch {
     }
 }
 
-/// What the bytes of one quantized row mean: `value = scale * (byte - zero_point)`.
+/// What the bytes of one quantized row, or of one part of it, mean: `value = scale * (byte - zero_point)`.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct RowRange {
     scale: f32,
@@ -92,7 +96,8 @@ impl<'a> OutputColumns<'a> {
 ///
 /// `input` is `[rows, input_features]`, `bias` has all `output_features` values, `output` has as many rows as `input`.
 /// In float32 and bfloat16 each output is one chain of multiply-adds from the bias, over the input features in order (in each pair
-/// of bfloat16 the second first); in int8 it is an exact integer sum, scaled once. Matrix tiles have their own order
+/// of bfloat16 the second first); in int8 it is the bias and an exact integer sum, scaled once, or one such sum a group after another.
+/// Matrix tiles have their own order
 /// and make six bfloat16 products of a float32 one. A row is rounded and quantized by itself.
 pub fn linear(
     weight: &PackedMatrix,

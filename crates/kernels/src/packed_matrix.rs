@@ -18,6 +18,10 @@ pub enum Format {
     /// Weights as signed bytes with one scale an output feature, inputs as unsigned bytes with one scale and one zero point a
     /// row, exact integer sums (arXiv:1712.05877).
     Int8,
+    /// [`Format::Int8`] by groups of 128 input features: scales and zero points are those of a group, and the groups' sums are
+    /// added in float32. For wide inputs, where a few large values would make the steps of all others coarse. Without matrix tiles, which
+    /// such short sums would leave idle.
+    GroupedInt8,
 }
 
 /// A linear layer's weight in the layout its level reads: panels of `PANEL_VECTORS * 16` output features, within a panel one
@@ -68,10 +72,42 @@ pub(crate) enum Panels {
 #[derive(Clone, Debug)]
 pub(crate) struct BytePanels {
     pub(crate) lines: Vec<Lane<u32>>,
-    /// What one unit of each output feature's weights is worth, padded to whole panels.
+    /// The parts of the depth that have scales of their own.
+    pub(crate) groups: ByteGroups,
+    /// What one unit of each output feature's weights is worth, for one group after another within a panel, padded to whole panels.
     pub(crate) scales: Vec<Lane>,
-    /// The sum of each output feature's packed weights, a signed integer, padded to whole panels.
+    /// The sum of each output feature's packed weights of each group, a signed integer, in the same order.
     pub(crate) sums: Vec<Lane<u32>>,
+}
+
+/// The input features of a product of bytes in groups that have scales of their own.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ByteGroups {
+    /// Features of a group; the last one may have fewer.
+    features: usize,
+    /// Number of groups, at least one.
+    pub(crate) count: usize,
+}
+
+impl ByteGroups {
+    /// Input features of a group of [`Format::GroupedInt8`].
+    const FEATURES: usize = 128;
+
+    /// One group of all features.
+    fn one(input_features: usize) -> Self {
+        // A multiple of a tile's bytes, so that padding belongs to the group.
+        Self { features: input_features.max(1).next_multiple_of(4 * TILE), count: 1 }
+    }
+
+    /// Groups of [`Self::FEATURES`].
+    fn short(input_features: usize) -> Self {
+        Self { features: Self::FEATURES, count: input_features.div_ceil(Self::FEATURES).max(1) }
+    }
+
+    /// Words of four features of a group.
+    pub(crate) fn words(self) -> usize {
+        self.features / 4
+    }
 }
 
 /// The shape of the panels of one matrix.
@@ -112,23 +148,31 @@ impl PackedMatrix {
         input_features: usize,
     ) -> Self {
         assert_eq!(weight.len(), output_features * input_features, "weight of [output, input] features");
+        let tiles = tiles && format != Format::GroupedInt8;
         let panel_vectors = if tiles { BLOCK / LANES } else { level.run(PanelVectors) };
         let shape = Shape { tiles, panel_vectors, input_features, output_features };
-        let pair = |_, [low, high]: [f32; 2]| u32::from(bfloat16_bits(low)) | u32::from(bfloat16_bits(high)) << 16;
+        let pair = |_, _, [low, high]: [f32; 2]| u32::from(bfloat16_bits(low)) | u32::from(bfloat16_bits(high)) << 16;
         let panels = match (format, tiles) {
-            (Format::Float32, false) => Panels::Float32(shape.pack::<1, f32>(weight, Lane::ZERO, |_, [value]| value)),
+            (Format::Float32, false) => {
+                Panels::Float32(shape.pack::<1, f32>(weight, Lane::ZERO, |_, _, [value]| value))
+            }
             (Format::Float32, true) => {
                 let rest = |value: f32| value - bfloat16_value(bfloat16_bits(value));
                 Panels::Tiles(TilePanels::Float32([
                     shape.pack(weight, Lane::ZERO_WORDS, pair),
-                    shape.pack(weight, Lane::ZERO_WORDS, |output, values| pair(output, values.map(rest))),
-                    shape.pack(weight, Lane::ZERO_WORDS, |output, values| pair(output, values.map(rest).map(rest))),
+                    shape.pack(weight, Lane::ZERO_WORDS, |output, k, values| pair(output, k, values.map(rest))),
+                    shape.pack(weight, Lane::ZERO_WORDS, |output, k, values| {
+                        pair(output, k, values.map(rest).map(rest))
+                    }),
                 ]))
             }
             (Format::Bfloat16, false) => Panels::Bfloat16(shape.pack(weight, Lane::ZERO_WORDS, pair)),
             (Format::Bfloat16, true) => Panels::Tiles(TilePanels::Bfloat16(shape.pack(weight, Lane::ZERO_WORDS, pair))),
-            (Format::Int8, false) => Panels::Int8(shape.pack_int8(weight)),
-            (Format::Int8, true) => Panels::Tiles(TilePanels::Int8(shape.pack_int8(weight))),
+            (Format::Int8, false) => Panels::Int8(shape.pack_int8(weight, ByteGroups::one(input_features))),
+            (Format::Int8, true) => {
+                Panels::Tiles(TilePanels::Int8(shape.pack_int8(weight, ByteGroups::one(input_features))))
+            }
+            (Format::GroupedInt8, _) => Panels::Int8(shape.pack_int8(weight, ByteGroups::short(input_features))),
         };
         Self { level, panels, panel_vectors, input_features, output_features }
     }
@@ -151,6 +195,9 @@ impl PackedMatrix {
         match &self.panels {
             Panels::Float32(_) | Panels::Tiles(TilePanels::Float32(_)) => Format::Float32,
             Panels::Bfloat16(_) | Panels::Tiles(TilePanels::Bfloat16(_)) => Format::Bfloat16,
+            Panels::Int8(BytePanels { groups: ByteGroups { features: ByteGroups::FEATURES, .. }, .. }) => {
+                Format::GroupedInt8
+            }
             Panels::Int8(_) | Panels::Tiles(TilePanels::Int8(_)) => Format::Int8,
         }
     }
@@ -174,12 +221,13 @@ pub(crate) fn panel_slice<S: Simd, T>(
 }
 
 impl Shape {
-    /// Lines of groups of `N` input features; `group` makes one from the output feature and its weights, zero beyond the last.
+    /// Lines of groups of `N` input features; `group` makes one from the output feature,
+    /// the group's number and its weights, zero beyond the last.
     fn pack<const N: usize, T: Copy>(
         self,
         weight: &[f32],
         zero: Lane<T>,
-        group: impl Fn(usize, [f32; N]) -> T,
+        group: impl Fn(usize, usize, [f32; N]) -> T,
     ) -> Vec<Lane<T>> {
         let width = self.panel_vectors * LANES;
         let groups = self.input_features.div_ceil(N);
@@ -198,30 +246,36 @@ impl Shape {
                 } else {
                     k * self.panel_vectors + vector
                 };
-                lines[place].0[lane] = group(output, padded);
+                lines[place].0[lane] = group(output, k, padded);
             }
         }
         lines
     }
 
-    /// Each output feature's largest weight becomes 127.
-    fn pack_int8(self, weight: &[f32]) -> BytePanels {
+    /// Each output feature's largest weight of a group becomes 127.
+    fn pack_int8(self, weight: &[f32], groups: ByteGroups) -> BytePanels {
         // Sums stay below 2^31 in size: depth * 255 * 127.
         assert!(self.input_features <= 1 << 16, "at most 65,536 input features");
-        let padded = self.output_features.div_ceil(self.panel_vectors * LANES) * self.panel_vectors;
+        let width = self.panel_vectors * LANES;
+        let padded = self.output_features.div_ceil(width) * groups.count * self.panel_vectors;
         let mut scales = vec![Lane::ZERO; padded];
         let mut sums = vec![Lane::ZERO_WORDS; padded];
+        let line = |output: usize, group: usize| {
+            (output / width * groups.count + group) * self.panel_vectors + output % width / LANES
+        };
         for (output, row) in weight.chunks_exact(self.input_features.max(1)).enumerate() {
-            let scale = byte_scale(row);
-            let sum: i32 = row.iter().map(|value| i32::from(quantized(*value, scale))).sum();
-            scales[output / LANES].0[output % LANES] = scale;
-            sums[output / LANES].0[output % LANES] = sum.cast_unsigned();
+            for (group, weights) in row.chunks(groups.features).enumerate() {
+                let scale = byte_scale(weights);
+                let sum: i32 = weights.iter().map(|value| i32::from(quantized(*value, scale))).sum();
+                scales[line(output, group)].0[output % LANES] = scale;
+                sums[line(output, group)].0[output % LANES] = sum.cast_unsigned();
+            }
         }
-        let lines = self.pack(weight, Lane::ZERO_WORDS, |output, values: [f32; 4]| {
-            let scale = scales[output / LANES].0[output % LANES];
+        let lines = self.pack(weight, Lane::ZERO_WORDS, |output, word, values: [f32; 4]| {
+            let scale = scales[line(output, word / groups.words())].0[output % LANES];
             u32::from_le_bytes(values.map(|value| quantized(value, scale).cast_unsigned()))
         });
-        BytePanels { lines, scales, sums }
+        BytePanels { lines, groups, scales, sums }
     }
 }
 

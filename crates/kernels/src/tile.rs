@@ -1,5 +1,7 @@
 //! The inner product that everything rests on: a few rows times one panel of packed columns.
 
+use std::ops::Range;
+
 use crate::lane::{LANES, Lane};
 use crate::prefetch::prefetch_early;
 use crate::product::{Group, Groups, Product};
@@ -30,7 +32,7 @@ impl<'a, T> Rows<'a, T> {
 /// Accumulates `N` rows times a panel `V` vectors wide: `sums[i][v] += rows[i][k] * panel[k][v]`, k rising, one step of `P`
 /// a term. That order is the whole definition of a product in this crate: it is what makes bits independent of blocks.
 ///
-/// The lines of `next`, at most as many as those of `panel`, are asked for on the way.
+/// The lines of `next`, at most twice as many as `panel` is deep, are asked for on the way.
 #[inline(always)]
 pub(crate) fn multiply<S: Simd, P: Product<S>, const N: usize, const V: usize>(
     simd: S,
@@ -58,14 +60,16 @@ pub(crate) fn multiply_rows<S: Simd, P: Product<S>, const N: usize, const V: usi
 ) -> [[P::Sum; V]; N] {
     assert!(first + V <= W, "vectors of the panel");
     let (panel, _) = panel.as_chunks::<W>();
-    let (next, _) = next.as_chunks::<V>();
     let mut rows = rows;
     for row in &mut rows {
         *row = &row[..panel.len()];
     }
     for (k, weights) in panel.iter().enumerate() {
-        if let Some(lines) = next.get(k) {
-            lines.iter().for_each(prefetch_early);
+        if let Some(line) = next.get(k) {
+            prefetch_early(line);
+        }
+        if let Some(line) = next.get(panel.len() + k) {
+            prefetch_early(line);
         }
         let weights: [Groups<S, P>; V] = std::array::from_fn(
             #[inline(always)]
@@ -80,6 +84,20 @@ pub(crate) fn multiply_rows<S: Simd, P: Product<S>, const N: usize, const V: usi
         }
     }
     sums
+}
+
+/// `rows` in tiles of at most `most` that differ by one row at most: a tile of two rows takes as long as one of four, since each step of
+/// a sum waits for the one before.
+#[inline(always)]
+pub(crate) fn even_tiles(rows: usize, most: usize) -> impl Iterator<Item = Range<usize>> {
+    let tiles = rows.div_ceil(most);
+    (0..tiles).map(move |tile| part(rows, tile..tile + 1, tiles))
+}
+
+/// Where the parts `which` of `parts` lie, if `count` values are cut into so many of about the same length.
+#[inline(always)]
+pub(crate) fn part(count: usize, which: Range<usize>, parts: usize) -> Range<usize> {
+    which.start * count / parts..which.end * count / parts
 }
 
 /// Loads `V` vectors from each of `N` rows of one length, which may end inside them.

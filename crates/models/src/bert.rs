@@ -103,7 +103,7 @@ impl Layer {
             feed_forward: FeedForward::new(
                 linear("intermediate.dense", dtype.format(), hidden)?,
                 activation(config.hidden_act),
-                linear("output.dense", dtype.sensitive_format(), config.intermediate_size)?,
+                linear("output.dense", dtype.wide_format(processor), config.intermediate_size)?,
                 norm("output")?,
             )?,
         })

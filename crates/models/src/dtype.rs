@@ -13,9 +13,9 @@ pub enum Dtype {
     Bfloat16,
     /// IEEE 754 binary16; on a CUDA device only.
     Float16,
-    /// Bytes: weights with a scale an output feature, activations with a scale and a zero point a token. Two products stay in
-    /// bfloat16: the attention's values, whose errors reach the result undamped, and the feed-forward block's output, for whose
-    /// wide input a byte is too coarse.
+    /// Bytes: weights with a scale an output feature, activations with a scale and a zero point a token; in the feed-forward block's
+    /// output, whose wide input has a few large values, one of each for every 128 input features. The attention's values, whose errors
+    /// reach the result undamped, stay in bfloat16.
     Int8,
 }
 
@@ -61,7 +61,7 @@ impl Dtype {
         }
     }
 
-    /// The format of a layer's products but those of [`Dtype::sensitive_format`].
+    /// The format of a layer's products but those of [`Dtype::wide_format`] and [`Dtype::sensitive_format`].
     pub(crate) fn format(self) -> Format {
         match self {
             Self::Float32 => Format::Float32,
@@ -71,8 +71,16 @@ impl Dtype {
         }
     }
 
-    /// The format of the products that need more than a byte: the attention's values, the feed-forward block's output and the head
-    /// of a masked language model.
+    /// The format of the feed-forward block's output. Matrix tiles multiply bfloat16 faster than short sums of bytes.
+    pub(crate) fn wide_format(self, processor: &Processor) -> Format {
+        match self {
+            Self::Int8 if processor.level().has_tiles() => Format::Bfloat16,
+            Self::Int8 => Format::GroupedInt8,
+            _ => self.format(),
+        }
+    }
+
+    /// The format of the products that need more than a byte: the attention's values and the head of a masked language model.
     pub(crate) fn sensitive_format(self) -> Format {
         match self {
             Self::Float32 => Format::Float32,

@@ -13,6 +13,8 @@ pub enum Format {
     Float16,
     /// 8-bit integers with scales; on the CPU only.
     Int8,
+    /// 8-bit integers with scales for each 128 input features; on the CPU only.
+    GroupedInt8,
 }
 
 impl Format {
@@ -25,6 +27,7 @@ impl Format {
             Self::Float32 => Ok(kernels::Format::Float32),
             Self::Bfloat16 => Ok(kernels::Format::Bfloat16),
             Self::Int8 => Ok(kernels::Format::Int8),
+            Self::GroupedInt8 => Ok(kernels::Format::GroupedInt8),
             Self::Float16 => Err(Error::Msg("expected products in another format than float16 on the CPU".to_owned())),
         }
     }
@@ -38,7 +41,9 @@ impl Format {
             Self::Float32 => Ok(DType::F32),
             Self::Bfloat16 => Ok(DType::BF16),
             Self::Float16 => Ok(DType::F16),
-            Self::Int8 => Err(Error::Msg("expected products in another format than int8 on a CUDA device".to_owned())),
+            Self::Int8 | Self::GroupedInt8 => {
+                Err(Error::Msg("expected products in another format than int8 on a CUDA device".to_owned()))
+            }
         }
     }
 }

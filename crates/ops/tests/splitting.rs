@@ -69,7 +69,7 @@ fn norm(columns: usize, seed: usize) -> LayerNorm {
 #[test]
 fn linear_layers_by_rows_and_by_features() {
     let (depth, width) = (130, 515);
-    for format in [Format::Float32, Format::Bfloat16, Format::Int8] {
+    for format in [Format::Float32, Format::Bfloat16, Format::Int8, Format::GroupedInt8] {
         let layer = linear(format, depth, width, 3);
         let block =
             FeedForward::new(layer.clone(), Activation::Gelu, linear(format, width, depth, 5), norm(depth, 1)).unwrap();

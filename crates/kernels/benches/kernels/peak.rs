@@ -40,7 +40,7 @@ fn fastest(level: &str, format: Format) -> Loop {
             Loop { name: "VDPBF16PS", operations: 64, run }
         }
         #[cfg(target_arch = "x86_64")]
-        ("avx512_bf16" | "avx512_vnni", Format::Int8) => {
+        ("avx512_bf16" | "avx512_vnni", Format::Int8 | Format::GroupedInt8) => {
             // SAFETY: as above, AVX-512 VNNI.
             let run = |steps| unsafe { x86::int8(steps) };
             Loop { name: "VPDPBUSD", operations: 128, run }

@@ -30,7 +30,12 @@ const LAYERS: [Layer; 8] = [
 
 /// All layers in all formats, the results of each looked at once.
 pub(crate) fn products(criterion: &mut Criterion, level: Level) {
-    for (format, name) in [(Format::Float32, "float32"), (Format::Bfloat16, "bfloat16"), (Format::Int8, "int8")] {
+    for (format, name) in [
+        (Format::Float32, "float32"),
+        (Format::Bfloat16, "bfloat16"),
+        (Format::Int8, "int8"),
+        (Format::GroupedInt8, "grouped_int8"),
+    ] {
         let mut bench = Bench::new(criterion, level, &format!("products_{name}"));
         for layer in &LAYERS {
             one_layer(&mut bench, level, format, layer);
@@ -63,7 +68,7 @@ fn rounding(format: Format) -> f64 {
     match format {
         Format::Float32 => 0.0,
         Format::Bfloat16 => 2.0 / 256.0,
-        Format::Int8 => 0.5 / 127.0 + 1.0 / 255.0,
+        Format::Int8 | Format::GroupedInt8 => 0.5 / 127.0 + 1.0 / 255.0,
     }
 }
 

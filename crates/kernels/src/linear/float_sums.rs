@@ -11,7 +11,7 @@ use crate::lane::{LANES, Lane};
 use crate::packed_matrix::panel_slice;
 use crate::product::{Bfloat16, Float32, Product};
 use crate::simd::{DotKernel, Dots, Kernel, Simd};
-use crate::tile::{Rows, load_rows, multiply, store_rows, with_tile};
+use crate::tile::{Rows, even_tiles, load_rows, multiply, part, store_rows, with_tile};
 
 /// Depth of a panel slice in groups: 48 or 96 KiB. A slice is streamed in order, so what the first-level cache cannot hold
 /// comes from the second level in time, while fewer slices mean fewer passes over the output, and fewer starts of a tile.
@@ -86,11 +86,11 @@ impl<G: Copy> FloatSums<'_, G> {
             stride,
         };
         let last = depth.end == self.depth;
-        for first in (0..rows).step_by(S::TILE_ROWS) {
-            let count = S::TILE_ROWS.min(rows - first);
-            with_tile!(S, count, |N, V| block.tile::<S, P, N, V>(simd, first, self.output.values));
+        for tile in even_tiles(rows, S::TILE_ROWS) {
+            let next = &block.next[part(block.next.len(), tile.clone(), rows)];
+            with_tile!(S, tile.len(), |N, V| block.tile::<S, P, N, V>(simd, tile.start, next, self.output.values));
             if last && self.activation != Activation::Identity {
-                for row in first..first + count {
+                for row in tile {
                     let values = &mut self.output.values[row * stride..][block.columns.clone()];
                     activate_with(simd, self.activation, values);
                 }
@@ -104,7 +104,7 @@ struct Block<'a, G> {
     input: Rows<'a, G>,
     depth_start: usize,
     panel: &'a [Lane<G>],
-    /// The slice after this one, asked for while the first rows are multiplied.
+    /// The slice after this one, of which each tile of rows asks for its share.
     next: &'a [Lane<G>],
     bias: &'a [f32],
     columns: Range<usize>,
@@ -112,12 +112,13 @@ struct Block<'a, G> {
 }
 
 impl<G: Copy> Block<'_, G> {
-    /// `N` rows from `first`: sums start from the bias, or go on from what an earlier slice left in `output`.
+    /// `N` rows from `first`, while `next` is asked for: sums start from the bias, or go on from what an earlier slice left in `output`.
     #[inline(always)]
     fn tile<S: Simd, P: Product<S, Group = G, Sum = S::Vector>, const N: usize, const V: usize>(
         &self,
         simd: S,
         first: usize,
+        next: &[Lane<G>],
         output: &mut [f32],
     ) {
         let mut starts: [&[f32]; N] = [self.bias; N];
@@ -127,7 +128,6 @@ impl<G: Copy> Block<'_, G> {
             }
         }
         let starts = load_rows(simd, starts);
-        let next = if first == 0 { self.next } else { &[] };
         let sums = multiply::<S, P, N, V>(simd, self.input, first, self.depth_start, self.panel, next, starts);
         let output = &mut output[first * self.stride + self.columns.start..];
         store_rows(simd, sums, output, self.stride, self.columns.len());

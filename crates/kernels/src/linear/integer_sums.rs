@@ -1,17 +1,18 @@
 //! Products of bytes with exact integer sums.
 //!
 //! `sum (a - zero_point) w = sum a w - zero_point * sum w`: the sums start from the second term, which needs the row's
-//! zero point and the column's sum only. A panel is not sliced: four input features take the place of one float32.
+//! zero point and the column's sum only. A panel is not sliced: four input features take the place of one float32. Where the
+//! depth is in groups with scales of their own, each group has such a sum.
 
 use std::ops::Range;
 
 use super::{OutputColumns, RowRange};
 use crate::activation::{Activation, activate_with};
 use crate::lane::{LANES, Lane};
-use crate::packed_matrix::{BytePanels, panel_slice};
+use crate::packed_matrix::{ByteGroups, BytePanels, panel_slice};
 use crate::product::Int8;
 use crate::simd::{DotKernel, Dots};
-use crate::tile::{Rows, load_row, multiply, store_rows, with_tile};
+use crate::tile::{Rows, even_tiles, load_row, multiply, part, store_rows, with_tile};
 
 /// A product over groups of four bytes; see [`linear`](super::linear).
 pub(super) struct IntegerSums<'a> {
@@ -22,6 +23,7 @@ pub(super) struct IntegerSums<'a> {
     pub(super) activation: Activation,
     /// `[rows, depth]`.
     pub(super) input: &'a [u32],
+    /// One a row and group, row after row.
     pub(super) ranges: &'a [RowRange],
     pub(super) features: Range<usize>,
     pub(super) output: OutputColumns<'a>,
@@ -35,11 +37,13 @@ impl DotKernel for IntegerSums<'_> {
         let slice = |panel| panel_slice::<S, u32>(&self.panels.lines, panel, self.depth, 0..self.depth);
         for column in self.features.clone().step_by(panel_width) {
             let panel = column / panel_width;
-            let vectors = panel * S::PANEL_VECTORS..(panel + 1) * S::PANEL_VECTORS;
+            let groups = self.panels.groups;
+            let vectors = panel * groups.count * S::PANEL_VECTORS..(panel + 1) * groups.count * S::PANEL_VECTORS;
             let end = self.features.end.min(column + panel_width);
             let first_column = self.output.first + column - self.features.start;
             let block = Block {
                 input: Rows { data: self.input, stride: self.depth },
+                groups,
                 ranges: self.ranges,
                 panel: slice(panel),
                 next: if end < self.features.end { slice(panel + 1) } else { &[] },
@@ -49,10 +53,11 @@ impl DotKernel for IntegerSums<'_> {
                 columns: first_column..first_column + end - column,
                 stride: self.output.stride,
             };
-            for first in (0..self.ranges.len()).step_by(S::TILE_ROWS) {
-                let count = S::TILE_ROWS.min(self.ranges.len() - first);
-                with_tile!(S, count, |N, V| block.tile::<S, N, V>(simd, first, self.output.values));
-                for row in first..first + count {
+            let rows = self.output.values.len() / self.output.stride;
+            for tile in even_tiles(rows, S::TILE_ROWS) {
+                let next = &block.next[part(block.next.len(), tile.clone(), rows)];
+                with_tile!(S, tile.len(), |N, V| block.tile::<S, N, V>(simd, tile.start, next, self.output.values));
+                for row in tile {
                     let values = &mut self.output.values[row * block.stride..][block.columns.clone()];
                     activate_with(simd, self.activation, values);
                 }
@@ -64,9 +69,11 @@ impl DotKernel for IntegerSums<'_> {
 /// One panel and where its products go.
 struct Block<'a> {
     input: Rows<'a, u32>,
+    groups: ByteGroups,
+    /// For each row that of each group.
     ranges: &'a [RowRange],
     panel: &'a [Lane<u32>],
-    /// The panel after this one, asked for while the first rows are multiplied.
+    /// The panel after this one, of which each tile of rows asks for its share.
     next: &'a [Lane<u32>],
     scales: &'a [Lane],
     sums: &'a [Lane<u32>],
@@ -76,26 +83,42 @@ struct Block<'a> {
 }
 
 impl Block<'_> {
-    /// `N` rows from `first`.
+    /// `N` rows from `first`, while `next` is asked for.
     #[inline(always)]
-    fn tile<S: Dots, const N: usize, const V: usize>(&self, simd: S, first: usize, output: &mut [f32]) {
-        let ranges = &self.ranges[first..first + N];
-        let mut start = [[simd.splat_word(0); V]; N];
-        for (start, range) in start.iter_mut().zip(ranges) {
-            let zero_point = simd.splat_word(range.zero_point.wrapping_neg().cast_unsigned());
-            for (start, sum) in start.iter_mut().zip(self.sums) {
-                *start = simd.mul_words(zero_point, simd.load_words(&sum.0));
-            }
-        }
-        let next = if first == 0 { self.next } else { &[] };
-        let sums = multiply::<S, Int8, N, V>(simd, self.input, first, 0, self.panel, next, start);
+    fn tile<S: Dots, const N: usize, const V: usize>(
+        &self,
+        simd: S,
+        first: usize,
+        next: &[Lane<u32>],
+        output: &mut [f32],
+    ) {
         let bias: [S::Vector; V] = load_row(simd, self.bias);
         let mut values = [bias; N];
-        for i in 0..N {
-            let row_scale = simd.splat(ranges[i].scale);
-            for v in 0..V {
-                let scale = simd.mul(row_scale, simd.load_lane(&self.scales[v]));
-                values[i][v] = simd.mul_add(simd.words_to_floats(sums[i][v]), scale, bias[v]);
+        let groups = self.groups.count;
+        let panels = self.panel.chunks(self.groups.words() * V);
+        for (group, panel) in panels.enumerate() {
+            let mut ranges = [RowRange::default(); N];
+            for (i, range) in ranges.iter_mut().enumerate() {
+                *range = self.ranges[(first + i) * groups + group];
+            }
+            let of_group = group * V..(group + 1) * V;
+            let (scales, sums) = (&self.scales[of_group.clone()], &self.sums[of_group]);
+            let mut start = [[simd.splat_word(0); V]; N];
+            for (start, range) in start.iter_mut().zip(ranges) {
+                let zero_point = simd.splat_word(range.zero_point.wrapping_neg().cast_unsigned());
+                for (start, sum) in start.iter_mut().zip(sums) {
+                    *start = simd.mul_words(zero_point, simd.load_words(&sum.0));
+                }
+            }
+            let next = &next[part(next.len(), group..group + 1, groups)];
+            let column = group * self.groups.words();
+            let sums = multiply::<S, Int8, N, V>(simd, self.input, first, column, panel, next, start);
+            for i in 0..N {
+                let row_scale = simd.splat(ranges[i].scale);
+                for v in 0..V {
+                    let scale = simd.mul(row_scale, simd.load_lane(&scales[v]));
+                    values[i][v] = simd.mul_add(simd.words_to_floats(sums[i][v]), scale, values[i][v]);
+                }
             }
         }
         let output = &mut output[first * self.stride + self.columns.start..];

@@ -66,9 +66,9 @@ pub(super) fn tile_order(groups: &[u32], depth: usize, lines: &mut Vec<Lane<u32>
     }
 }
 
-/// Quantizes rows of float32 to unsigned bytes, four to a word, zero beyond the last column.
+/// Quantizes rows of float32, or parts of rows, to unsigned bytes, four to a word, zero beyond the last column.
 ///
-/// The range of a row, widened to hold zero, is divided into 255 steps, so that zero is exact. A row with an infinity or NaN
+/// The range of a part, widened to hold zero, is divided into 255 steps, so that zero is exact. A part with an infinity or NaN
 /// gets a NaN scale: what is computed from it is NaN.
 pub(super) struct QuantizeRows<'a> {
     pub(super) rows: &'a [f32],
@@ -77,7 +77,9 @@ pub(super) struct QuantizeRows<'a> {
     pub(super) depth: usize,
     /// Becomes `[rows, depth]`.
     pub(super) groups: &'a mut Vec<u32>,
-    /// Becomes one a row.
+    /// Words of a part that has a range of its own.
+    pub(super) part: usize,
+    /// Becomes one a part, row after row.
     pub(super) ranges: &'a mut Vec<RowRange>,
 }
 
@@ -85,11 +87,13 @@ impl DotKernel for QuantizeRows<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Dots>(self, simd: S) {
-        let Self { rows, columns, depth, groups, ranges } = self;
+        let Self { rows, columns, depth, groups, part, ranges } = self;
         groups.resize(rows.len() / columns.max(1) * depth, 0);
         ranges.clear();
         for (row, groups) in rows.chunks_exact(columns.max(1)).zip(groups.chunks_exact_mut(depth.max(1))) {
-            ranges.push(quantize_row(simd, row, bytemuck::cast_slice_mut(groups)));
+            for (values, groups) in row.chunks(4 * part).zip(groups.chunks_mut(part)) {
+                ranges.push(quantize_row(simd, values, bytemuck::cast_slice_mut(groups)));
+            }
         }
     }
 }

@@ -63,7 +63,7 @@ impl TileKernel for TileBlocks<'_> {
                     self.store_floats(simd, column, &sums);
                 }
             }
-            TilePanels::Int8(BytePanels { lines, scales, sums: column_sums }) => {
+            TilePanels::Int8(BytePanels { lines, scales, sums: column_sums, .. }) => {
                 let mut sums = vec![[Lane::ZERO_WORDS; BLOCK_LINES]; blocks];
                 for column in self.features.clone().step_by(BLOCK) {
                     sums.fill([Lane::ZERO_WORDS; BLOCK_LINES]);

@@ -64,7 +64,7 @@ impl Layer {
 
 /// Layers whose input holds everything that float32 has, and whose weights are finite.
 pub(super) fn layers() -> impl Strategy<Value = Layer> {
-    let sizes = (1usize..28, 1usize..70, 1usize..80);
+    let sizes = (1usize..28, 1usize..150, 1usize..80);
     sizes.prop_flat_map(|(rows, depth, features)| {
         let weight = prop::collection::vec(finite(), features * depth);
         (values(rows * depth), weight, values(features)).prop_map(move |(input, weight, bias)| Layer {

@@ -11,16 +11,16 @@ use crate::attention::attention_of_bfloat16;
 use crate::bfloat16::{bfloat16_bits, bfloat16_value};
 use crate::{Activation, AttentionScratch, AttentionShape, Format, Level, attention};
 
-const NARROW: [Format; 2] = [Format::Bfloat16, Format::Int8];
+const NARROW: [Format; 3] = [Format::Bfloat16, Format::Int8, Format::GroupedInt8];
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(192))]
 
     #[test]
-    fn levels_return_the_specifications_bits(layer in layers(), gelu in any::<bool>(), int8 in any::<bool>()) {
+    fn levels_return_the_specifications_bits(layer in layers(), gelu in any::<bool>(), format in prop::sample::select(&NARROW)) {
         let activation = if gelu { Activation::Gelu } else { Activation::Identity };
         compare(|level| {
-            let mut output = layer.run(level, NARROW[usize::from(int8)], activation);
+            let mut output = layer.run(level, format, activation);
             // Denormal sums may be taken for zero.
             output.iter_mut().filter(|value| value.abs() < f32::MIN_POSITIVE).for_each(|value| *value = 0.0);
             output
@@ -134,43 +134,60 @@ fn bfloat16_rounds_operands_only() {
 }
 
 /// An int8 product errs by half a step of each operand: the sum of `|a| ws / 2 + |w| as / 2 + as ws / 4`, with `as` and `ws`
-/// the steps of the row and of the output feature, and by a step of zero point.
+/// the steps of the row and of the output feature, and by a step of zero point. By groups the steps are those of the group: large
+/// numbers in the second group whose products are zero do not show.
 #[test]
 fn int8_errs_by_half_a_step_of_each_operand() {
-    let layer = Layer::random(&mut Numbers(29), 9, 130, 40);
-    for level in every_level() {
-        let found = layer.run(level, Format::Int8, Activation::Identity);
-        for (row, found) in layer.rows().zip(found.chunks(layer.features)) {
-            let (least, most) = row.iter().fold((0.0_f32, 0.0_f32), |(least, most), x| (least.min(*x), most.max(*x)));
-            let step = f64::from(most - least) / 255.0;
-            for ((weights, bias), found) in layer.neurons().zip(found) {
-                let weight_step = f64::from(weights.iter().fold(0.0_f32, |most, w| most.max(w.abs()))) / 127.0;
-                let (mut exact, mut bound) = (f64::from(bias), 1e-4);
-                for (a, w) in row.iter().zip(weights) {
-                    let (a, w) = (f64::from(*a), f64::from(*w));
-                    exact += a * w;
-                    bound += a.abs() * weight_step / 2.0 + w.abs() * step + step * weight_step / 2.0;
+    const DEPTH: usize = 300;
+    for (input_scale, weight_scale) in [(1.0, 1.0), (1e3, 0.0), (0.0, 1e3)] {
+        let mut layer = Layer::random(&mut Numbers(29), 9, DEPTH, 40);
+        for (values, scale) in [(&mut layer.input, input_scale), (&mut layer.weight, weight_scale)] {
+            values.chunks_mut(DEPTH).flat_map(|row| &mut row[128..256]).for_each(|value| *value *= scale);
+        }
+        for (format, group) in [(Format::Int8, DEPTH), (Format::GroupedInt8, 128)] {
+            for level in every_level() {
+                let found = layer.run(level, format, Activation::Identity);
+                let outputs = layer.rows().flat_map(|row| layer.neurons().map(move |neuron| (row, neuron)));
+                for ((row, (weights, bias)), found) in outputs.zip(found) {
+                    let groups =
+                        row.chunks(group).zip(weights.chunks(group)).map(|(row, weights)| int8_product(row, weights));
+                    let (exact, bound) = groups.fold((f64::from(bias), 1e-4), |(exact, bound), (product, error)| {
+                        (exact + product, bound + error)
+                    });
+                    assert!((exact - f64::from(found)).abs() < bound, "{level:?}, {format:?}: {exact} and {found}");
                 }
-                assert!((exact - f64::from(*found)).abs() < bound, "{level:?}: {exact} and {found}");
             }
         }
     }
 }
 
+/// A sum of products, and how far bytes may be from it.
+fn int8_product(row: &[f32], weights: &[f32]) -> (f64, f64) {
+    let (least, most) = row.iter().fold((0.0_f32, 0.0_f32), |(least, most), x| (least.min(*x), most.max(*x)));
+    let step = f64::from(most - least) / 255.0;
+    let weight_step = f64::from(weights.iter().fold(0.0_f32, |most, w| most.max(w.abs()))) / 127.0;
+    row.iter().zip(weights).fold((0.0, 0.0), |(exact, bound), (a, w)| {
+        let (a, w) = (f64::from(*a), f64::from(*w));
+        (exact + a * w, bound + a.abs() * weight_step / 2.0 + w.abs() * step + step * weight_step / 2.0)
+    })
+}
+
 /// Zeros stay zeros; an infinity or NaN is not hidden by quantization.
 #[test]
 fn int8_rows_without_a_range() {
-    let layer = Layer::random(&mut Numbers(31), 3, 37, 5);
-    let mut input = vec![0.0; 3 * 37];
-    input[37 + 4] = f32::NAN;
-    input[2 * 37 + 36] = f32::INFINITY;
-    let layer = Layer { input, ..layer };
-    for level in every_level() {
-        if level == Level::scalar() {
-            continue;
+    for (format, depth) in [(Format::Int8, 37), (Format::GroupedInt8, 137)] {
+        let layer = Layer::random(&mut Numbers(31), 3, depth, 5);
+        let mut input = vec![0.0; 3 * depth];
+        input[depth + 4] = f32::NAN;
+        input[2 * depth + depth - 1] = f32::INFINITY;
+        let layer = Layer { input, ..layer };
+        for level in every_level() {
+            if level == Level::scalar() {
+                continue;
+            }
+            let found = layer.run(level, format, Activation::Identity);
+            assert_eq!(found[..5], layer.bias[..], "{level:?}");
+            assert!(found[5..].iter().all(|value| value.is_nan()), "{level:?}: {found:?}");
         }
-        let found = layer.run(level, Format::Int8, Activation::Identity);
-        assert_eq!(found[..5], layer.bias[..], "{level:?}");
-        assert!(found[5..].iter().all(|value| value.is_nan()), "{level:?}: {found:?}");
     }
 }

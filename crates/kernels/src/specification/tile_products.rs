@@ -51,7 +51,7 @@ proptest! {
 fn parts_of_a_product() {
     let layer = Layer::random(&mut Numbers(3), 75, 2003, 130);
     for level in tile_levels() {
-        for format in [Format::Float32, Format::Bfloat16, Format::Int8] {
+        for format in [Format::Float32, Format::Bfloat16, Format::Int8, Format::GroupedInt8] {
             let whole = layer.run(level, format, Activation::Identity);
             let packed = layer.packed(level, format);
             let mut part = vec![7.0; 75 * 80];
