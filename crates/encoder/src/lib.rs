@@ -48,6 +48,7 @@ mod rows;
 mod run;
 mod short_call;
 mod sparse_rows;
+mod standby;
 mod static_texts;
 mod text_tokenizer;
 mod thread_pool;

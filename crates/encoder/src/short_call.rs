@@ -1,15 +1,15 @@
 //! A call of one short text, as a query is: the calling thread computes it, helped by threads of the pool.
 //!
 //! Waking a thread up takes some fifty microseconds, a tenth of such a call. So the helpers are woken up before the text is
-//! tokenised, and nobody has to wake the calling thread up. While it computes it does not look for the caller's
-//! wish to cancel: the text is short enough.
+//! tokenised, unless those of an earlier call stand by, and nobody has to wake the calling thread up. While it computes it does not
+//! look for the caller's wish to cancel: the text is short enough.
 
 use std::sync::Arc;
 
 use models::Team;
 use rayon::ThreadPool;
 
-use crate::thread_pool::calls_in_progress;
+use crate::thread_pool::{calls_in_progress, standby};
 
 /// Bytes of a text, with its prompt, above which it is not expected to be short.
 const MOST_BYTES: usize = 512;
@@ -34,8 +34,9 @@ impl ShortCall {
         let threads = if calls > 1 { 1 } else { threads.min(MOST_THREADS) };
         let team = Team::new(threads);
         for _ in 1..threads {
-            let team = Arc::clone(&team);
-            pool.spawn(move || team.help());
+            if let Err(team) = standby().leave(Arc::clone(&team)) {
+                pool.spawn(move || standby().help(&team, || calls_in_progress() > 1));
+            }
         }
         Some(Self(team))
     }

@@ -15,6 +15,7 @@ use std::thread::available_parallelism;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::error::EncodeError;
+use crate::standby::Standby;
 
 /// More threads than this are refused: it is far above any machine's use and keeps a mistyped number from
 /// exhausting the process table.
@@ -26,6 +27,7 @@ struct Generation {
     pools: Mutex<BTreeMap<usize, Arc<ThreadPool>>>,
     /// Calls that are in progress.
     calls: AtomicUsize,
+    standby: Standby,
     child: OnceLock<Box<Generation>>,
 }
 
@@ -33,7 +35,8 @@ static FIRST: OnceLock<Generation> = OnceLock::new();
 
 impl Generation {
     fn new(process: u32) -> Self {
-        Self { process, pools: Mutex::new(BTreeMap::new()), calls: AtomicUsize::new(0), child: OnceLock::new() }
+        let (pools, calls, child) = (Mutex::new(BTreeMap::new()), AtomicUsize::new(0), OnceLock::new());
+        Self { process, pools, calls, standby: Standby::default(), child }
     }
 
     /// The entry of the running process, made on first use.
@@ -98,6 +101,11 @@ impl Drop for CallInProgress {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
+}
+
+/// Where the running process's helpers look for the next short call.
+pub(crate) fn standby() -> &'static Standby {
+    &Generation::current().standby
 }
 
 /// Calls of this process that are in progress, of all encoders.

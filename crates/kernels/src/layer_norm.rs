@@ -18,14 +18,17 @@ pub struct LayerNorm<'a> {
 /// Normalises each row of `rows` (`[n, dim]`) in place.
 pub fn layer_norm(level: Level, norm: LayerNorm<'_>, rows: &mut [f32]) {
     norm.check(rows);
-    level.run(Normalize { norm, residual: None, rows });
+    level.run(Normalize { norm, residual: &[], rows });
 }
 
-/// Adds `residual` to `rows` (both `[n, dim]`), then normalises each row in place.
-pub fn add_layer_norm(level: Level, norm: LayerNorm<'_>, residual: &[f32], rows: &mut [f32]) {
+/// Adds `residual` to `rows` (`[n, dim]`), then normalises each row in place. The residual is in parts side by side, each `[n, some of the
+/// columns]`, row-major.
+pub fn add_layer_norm(level: Level, norm: LayerNorm<'_>, residual: &[&[f32]], rows: &mut [f32]) {
     norm.check(rows);
-    assert_eq!(residual.len(), rows.len(), "residual and rows");
-    level.run(Normalize { norm, residual: Some(residual), rows });
+    let count = rows.len() / norm.weight.len();
+    assert_eq!(residual.iter().map(|part| part.len()).sum::<usize>(), rows.len(), "residual and rows");
+    assert!(residual.iter().all(|part| part.len().is_multiple_of(count.max(1))), "parts of as many rows");
+    level.run(Normalize { norm, residual, rows });
 }
 
 impl LayerNorm<'_> {
@@ -38,7 +41,7 @@ impl LayerNorm<'_> {
 
 struct Normalize<'a> {
     norm: LayerNorm<'a>,
-    residual: Option<&'a [f32]>,
+    residual: &'a [&'a [f32]],
     rows: &'a mut [f32],
 }
 
@@ -47,14 +50,16 @@ impl Kernel for Normalize<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         let dim = self.norm.weight.len();
-        match self.residual {
-            None => self.rows.chunks_exact_mut(dim).for_each(|row| normalize(simd, self.norm, row)),
-            Some(residual) => {
-                for (row, residual) in self.rows.chunks_exact_mut(dim).zip(residual.chunks_exact(dim)) {
-                    add(simd, row, residual);
-                    normalize(simd, self.norm, row);
-                }
+        let count = self.rows.len() / dim;
+        for (index, row) in self.rows.chunks_exact_mut(dim).enumerate() {
+            let mut rest = &mut *row;
+            for part in self.residual {
+                let columns = part.len() / count;
+                let (values, after) = rest.split_at_mut(columns);
+                add(simd, values, &part[index * columns..][..columns]);
+                rest = after;
             }
+            normalize(simd, self.norm, row);
         }
     }
 }

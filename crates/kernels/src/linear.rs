@@ -2,6 +2,7 @@
 
 mod float_sums;
 mod integer_sums;
+mod prepared_columns;
 mod rounded_rows;
 mod row_errors;
 mod tile_blocks;
@@ -14,6 +15,7 @@ use crate::packed_matrix::{FLOAT32_PARTS, PackedMatrix, Panels, TilePanels};
 use crate::simd::TILE;
 use float_sums::{Bfloat16Linear, Float32Linear, FloatSums};
 use integer_sums::IntegerSums;
+pub use prepared_columns::{PreparedColumns, linear_of_columns};
 pub(crate) use rounded_rows::RoundRows;
 use rounded_rows::{QuantizeRows, tile_order};
 pub(crate) use row_errors::{KNOWN_SCALES, RowErrors};
@@ -31,8 +33,13 @@ pub struct LinearScratch {
 impl LinearScratch {
     /// Brings `rows` into the order and the numbers that `weight` multiplies, unless those are float32 as they are.
     pub(crate) fn prepare(&mut self, weight: &PackedMatrix, rows: &[f32]) {
+        self.prepare_columns(weight, rows, weight.input_features());
+    }
+
+    /// [`Self::prepare`] of rows that are `columns` wide.
+    fn prepare_columns(&mut self, weight: &PackedMatrix, rows: &[f32], columns: usize) {
         let Self { groups, ranges, lines } = self;
-        let (level, columns) = (weight.level, weight.input_features());
+        let level = weight.level;
         ranges.clear();
         match &weight.panels {
             Panels::Float32(_) => {}
@@ -131,23 +138,28 @@ pub(crate) fn linear_of_prepared(
     }
     assert!(output.first + features.len() <= output.stride, "the features within a row");
     assert_eq!(output.values.len() % output.stride, 0, "whole output rows");
-    assert_eq!(input.len(), output.values.len() / output.stride * depth, "one input row an output row");
+    let rows = output.values.len() / output.stride;
     let level = weight.level;
     let LinearScratch { groups, ranges, lines } = prepared;
     match &weight.panels {
         Panels::Float32(panels) => {
+            assert_eq!(input.len(), rows * depth, "one input row an output row");
             level.run(Float32Linear(FloatSums { panels, depth, bias, activation, input, features, output }));
         }
         Panels::Bfloat16(panels) => {
             let (input, depth) = (groups, depth.div_ceil(2));
+            assert_eq!(input.len(), rows * depth, "one input row an output row");
             level.run_dots(Bfloat16Linear(FloatSums { panels, depth, bias, activation, input, features, output }));
         }
         Panels::Int8(panels) => {
             let (input, depth) = (groups, depth.div_ceil(4));
+            assert_eq!(input.len(), rows * depth, "one input row an output row");
+            assert_eq!(ranges.len(), rows * panels.groups.count, "a range a row and group");
             level.run_dots(IntegerSums { panels, depth, bias, activation, input, ranges, features, output });
         }
         Panels::Tiles(panels) => {
             let depth = panels.depth(depth);
+            assert_eq!(lines[0].len(), rows.next_multiple_of(2 * TILE) * depth, "input rows in whole row blocks");
             level.run_tiles(TileBlocks { panels, depth, bias, activation, input: lines, ranges, features, output });
         }
     }

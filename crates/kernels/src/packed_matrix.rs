@@ -104,6 +104,11 @@ impl ByteGroups {
         Self { features: Self::FEATURES, count: input_features.div_ceil(Self::FEATURES).max(1) }
     }
 
+    /// Features of a group; the last one may have fewer.
+    pub(crate) fn features(self) -> usize {
+        self.features
+    }
+
     /// Words of four features of a group.
     pub(crate) fn words(self) -> usize {
         self.features / 4

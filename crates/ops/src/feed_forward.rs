@@ -4,7 +4,7 @@ use candle_core::{CpuStorage, Error, InplaceOp1, Layout, Result, Tensor};
 use kernels::Activation;
 
 use crate::layer_norm::LayerNorm;
-use crate::linear::{Linear, joined};
+use crate::linear::{InputPart, Linear, slices};
 use crate::rows::matrix_mut;
 use crate::scratch::{Scratch, values_of, with_scratch};
 use crate::team;
@@ -49,7 +49,7 @@ impl FeedForward {
         self.intermediate.product_here(self.activation, rows, linear, wide);
         let output = values_of(output, rows.len());
         self.output.product_here(Activation::Identity, wide, linear, output);
-        self.norm.add_and_normalize(self.output.level(), output, rows);
+        self.norm.add_and_normalize(self.output.level(), &[output], rows);
     }
 }
 
@@ -64,9 +64,12 @@ impl InplaceOp1 for FeedForward {
         let hidden = matrix_mut(storage, layout, columns, self.name())?;
         let rows = hidden.len() / columns;
         if self.intermediate.is_split_by_features(rows) {
-            let intermediate = self.intermediate.parts_of_product(self.activation, vec![hidden.to_vec()], rows);
-            let parts = self.output.parts_of_product(Activation::Identity, intermediate, rows);
-            self.norm.add_and_normalize(self.output.level(), &joined(&parts, rows), hidden);
+            let to_input = self.output.input_parts(&self.intermediate.tasks());
+            let input = vec![InputPart::Rows(hidden.to_vec())];
+            let intermediate =
+                self.intermediate.parts_of_product(self.activation, input, rows, move |part| to_input(part, rows));
+            let parts = self.output.parts_of_product(Activation::Identity, intermediate, rows, |part| part);
+            self.norm.add_and_normalize(self.output.level(), &slices(&parts), hidden);
         } else {
             let per_task = self.intermediate.rows_per_task(rows) * columns;
             let tasks = hidden.chunks_mut(per_task).collect();

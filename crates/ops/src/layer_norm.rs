@@ -58,8 +58,8 @@ impl LayerNorm {
         x.apply_op1_no_bwd(&Forward { norm: self, level })
     }
 
-    /// `rows = layer_norm(rows + residual)` on this thread, both `[rows, columns]`.
-    pub(crate) fn add_and_normalize(&self, level: Level, residual: &[f32], rows: &mut [f32]) {
+    /// `rows = layer_norm(rows + residual)` on this thread; the residual is in parts side by side, `[rows, some of the columns]` each.
+    pub(crate) fn add_and_normalize(&self, level: Level, residual: &[&[f32]], rows: &mut [f32]) {
         kernels::add_layer_norm(level, self.view(), residual, rows);
     }
 

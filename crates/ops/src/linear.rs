@@ -13,7 +13,7 @@ use crate::processor::Processor;
 use crate::rows::{ROWS_PER_TASK, made_for_a_device, matrix, result};
 use crate::scratch::with_scratch;
 use crate::team;
-pub(crate) use columns::joined;
+pub(crate) use columns::{InputPart, joined, slices};
 
 /// Below this many multiply-adds a product is not worth a second thread (about 5 microseconds of one).
 const WORTH_SPLITTING: usize = 1 << 19;
@@ -178,7 +178,8 @@ impl Linear {
         let (depth, width) = (self.input_features, self.output_features);
         let rows = input.len() / depth;
         if self.is_split_by_features(rows) {
-            return joined(&self.parts_of_product(activation, vec![input.to_vec()], rows), rows);
+            let input = vec![InputPart::Rows(input.to_vec())];
+            return joined(&self.parts_of_product(activation, input, rows, |part| part), rows);
         }
         let mut output = vec![0.0; rows * width];
         let rows_per_task = self.rows_per_task(rows);

@@ -6,7 +6,7 @@ use candle_core::{CpuStorage, Error, InplaceOp1, Layout, Result, Tensor};
 use kernels::{Activation, AttentionScratch, AttentionShape, OutputColumns};
 
 use crate::layer_norm::LayerNorm;
-use crate::linear::{Linear, joined};
+use crate::linear::{Linear, slices};
 use crate::ragged_batch::RaggedBatch;
 use crate::rows::matrix_mut;
 use crate::scratch::{Scratch, values_of, with_scratch};
@@ -84,7 +84,7 @@ impl SelfAttention {
         }
         let output = values_of(output, rows.len());
         self.output.product_here(Activation::Identity, context, linear, output);
-        self.norm.add_and_normalize(self.output.level(), output, rows);
+        self.norm.add_and_normalize(self.output.level(), &[output], rows);
     }
 
     /// All texts, some in each task.
@@ -124,7 +124,7 @@ impl SelfAttention {
             with_scratch(|scratch| self.attend(self.shape, qkv, queries, &mut scratch.attention, context));
         });
         let output = self.output.product(Activation::Identity, &context);
-        self.norm.add_and_normalize(self.output.level(), &output, rows);
+        self.norm.add_and_normalize(self.output.level(), &[&output], rows);
     }
 }
 
@@ -154,6 +154,8 @@ impl SelfAttention {
         let tokens = rows.len() / hidden;
         let block = self.clone();
         let input = rows.to_vec();
+        let columns: Vec<_> = groups.iter().map(|heads| heads.start * head_dim..heads.end * head_dim).collect();
+        let to_input = block.output.input_parts(&columns);
         let contexts = team::map(groups, move |heads| {
             with_scratch(|Scratch { linear, attention, wide, .. }| {
                 let width = heads.len() * head_dim;
@@ -165,11 +167,11 @@ impl SelfAttention {
                 let mut context = vec![0.0; tokens * width];
                 let shape = AttentionShape { heads: heads.len(), head_dim };
                 block.attend(shape, qkv, 0..tokens, attention, &mut context);
-                context
+                to_input(context, tokens)
             })
         });
-        let parts = self.output.parts_of_product(Activation::Identity, contexts, tokens);
-        self.norm.add_and_normalize(self.output.level(), &joined(&parts, tokens), rows);
+        let parts = self.output.parts_of_product(Activation::Identity, contexts, tokens, |part| part);
+        self.norm.add_and_normalize(self.output.level(), &slices(&parts), rows);
     }
 }
 

@@ -76,11 +76,11 @@ pub(crate) fn rows(criterion: &mut Criterion, level: Level) {
     let norm = LayerNorm { weight: &weight, bias: &bias, epsilon: 1e-12 };
     let residual = numbers.take(tokens * hidden);
     let mut output = input.clone();
-    add_layer_norm(level, norm, &residual, &mut output);
+    add_layer_norm(level, norm, &[&residual], &mut output);
     check_norm(&input[..hidden], &residual[..hidden], (weight[0], bias[0]), output[0]);
     bench.run("residual_layer_norm", tokens, tokens * hidden, || {
         output.copy_from_slice(&input);
-        add_layer_norm(level, norm, &residual, &mut output);
+        add_layer_norm(level, norm, &[&residual], &mut output);
     });
     let mut row = vec![0.0; hidden];
     pool(PoolingMode::Mean, &input, 0, &mut row);

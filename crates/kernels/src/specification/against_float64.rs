@@ -212,7 +212,7 @@ fn normalisations() {
         for level in every_level() {
             let norm = LayerNorm { weight: &weight, bias: &bias, epsilon: 1e-3 };
             let mut output = rows.clone();
-            add_layer_norm(level, norm, &residual, &mut output);
+            add_layer_norm(level, norm, &[&residual], &mut output);
             assert!(difference(&expected_norm, &output) < 2e-6, "{level:?}, {dim}");
             let mut output = rows.clone();
             l2_normalize(level, &mut output, dim);

@@ -9,7 +9,10 @@ use super::same_bits::{compare, values};
 use super::{Numbers, every_level};
 use crate::attention::attention_of_bfloat16;
 use crate::bfloat16::{bfloat16_bits, bfloat16_value};
-use crate::{Activation, AttentionScratch, AttentionShape, Format, Level, attention};
+use crate::{
+    Activation, AttentionScratch, AttentionShape, Format, Level, LinearScratch, OutputColumns, PreparedColumns,
+    attention, linear_of_columns,
+};
 
 const NARROW: [Format; 3] = [Format::Bfloat16, Format::Int8, Format::GroupedInt8];
 
@@ -107,6 +110,36 @@ fn a_row_stands_alone() {
                 let alone = layer.of_row(row).run(level, format, Activation::Gelu);
                 assert_eq!(alone, together, "{level:?} {format:?}");
             }
+        }
+    }
+}
+
+/// An input whose columns were prepared apart, where they may be, gives the bits of the whole one.
+#[test]
+fn columns_prepared_apart() {
+    let layer = Layer::random(&mut Numbers(41), 14, 643, 35);
+    for level in every_level() {
+        for (format, unit) in [(Format::Bfloat16, 2), (Format::GroupedInt8, 128), (Format::Int8, 643)] {
+            let packed = layer.packed(level, format);
+            if !packed.splits_at(0) {
+                continue;
+            }
+            assert_eq!(packed.splits_at(256), unit <= 128, "{level:?} {format:?}");
+            assert!(!packed.splits_at(unit / 2 + 128), "{level:?} {format:?}");
+            let ends = if unit <= 128 { vec![0, 128, 512, 643] } else { vec![0, 643] };
+            let prepared: Vec<PreparedColumns> = ends
+                .array_windows()
+                .map(|[start, end]| {
+                    let columns: Vec<f32> = layer.rows().flat_map(|row| &row[*start..*end]).copied().collect();
+                    PreparedColumns::new(&packed, &columns, end - start)
+                })
+                .collect();
+            let parts: Vec<&PreparedColumns> = prepared.iter().collect();
+            let mut output = vec![f32::NAN; 14 * 35];
+            let columns = OutputColumns::all(&mut output, 35);
+            let scratch = &mut LinearScratch::default();
+            linear_of_columns(&packed, &layer.bias, Activation::Gelu, &parts, 0..35, scratch, columns);
+            assert_eq!(output, layer.run(level, format, Activation::Gelu), "{level:?} {format:?}");
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Each fused level returns the specification's bits.
 
+use std::ops::Range;
+
 use proptest::prelude::*;
 
 use super::layer::{Layer, layers};
@@ -90,13 +92,19 @@ proptest! {
         (dim, rows, residual, weight, bias) in (1usize..80, 1usize..5).prop_flat_map(|(dim, rows)| (
             Just(dim), values(rows * dim), values(rows * dim), values(dim), values(dim))),
     ) {
-        let _ = dim;
         let norm = LayerNorm { weight: &weight, bias: &bias, epsilon: 1e-12 };
         compare(|level| {
             let mut plain = rows.clone();
             layer_norm(level, norm, &mut plain);
             let mut summed = rows.clone();
-            add_layer_norm(level, norm, &residual, &mut summed);
+            add_layer_norm(level, norm, &[&residual], &mut summed);
+            let columns = |part: Range<usize>| -> Vec<f32> {
+                residual.chunks(dim).flat_map(|row| &row[part.clone()]).copied().collect()
+            };
+            let parts = [columns(0..dim / 3), columns(dim / 3..dim)];
+            let mut summed_of_parts = rows.clone();
+            add_layer_norm(level, norm, &parts.each_ref().map(Vec::as_slice), &mut summed_of_parts);
+            same(&summed, &summed_of_parts, level).unwrap();
             [plain, summed].concat()
         })?;
     }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use kernels::{Activation, LinearScratch, OutputColumns};
+use kernels::{Activation, LinearScratch, OutputColumns, PreparedColumns};
 
 use super::{Linear, Part};
 use crate::scratch::{Scratch, values_of, with_scratch};
@@ -29,39 +29,106 @@ impl Linear {
         }
     }
 
-    /// The product of few rows, each thread with its own part of the weight: `input` in parts of its columns, `[rows, some]` each, to
-    /// such parts of the output. Each thread puts the input together for itself: much of it comes from another one's cache.
-    pub(crate) fn parts_of_product(&self, activation: Activation, input: Vec<Vec<f32>>, rows: usize) -> Vec<Vec<f32>> {
-        let tasks: Vec<Range<usize>> = self.parts.iter().flat_map(|part| part.split(team::threads())).collect();
+    /// The columns of the output that each thread of a team makes.
+    pub(crate) fn tasks(&self) -> Vec<Range<usize>> {
+        self.parts.iter().flat_map(|part| part.split(team::threads())).collect()
+    }
+
+    /// How a thread that has made some columns of this layer's input for all rows passes them on. `columns` are those of all threads.
+    pub(crate) fn input_parts(&self, columns: &[Range<usize>]) -> impl Fn(Vec<f32>, usize) -> InputPart + use<> {
         let layer = self.clone();
-        team::map(tasks, move |columns| {
+        let splits = |part: &Part| columns.iter().all(|columns| part.packed.splits_at(columns.start));
+        let is_prepared = matches!(&*layer.parts, [part] if splits(part));
+        move |columns, rows| match &*layer.parts {
+            [part] if is_prepared => {
+                InputPart::Prepared(PreparedColumns::new(&part.packed, &columns, columns.len() / rows.max(1)))
+            }
+            _ => InputPart::Rows(columns),
+        }
+    }
+
+    /// The product of few rows, each thread with its own part of the weight: `input` in parts of its columns, to parts of the output's,
+    /// `[rows, some]` each, of which `finish` makes what is wanted. Each thread puts the input together for itself: much of
+    /// it comes from another one's cache.
+    pub(crate) fn parts_of_product<R: Send + 'static>(
+        &self,
+        activation: Activation,
+        input: Vec<InputPart>,
+        rows: usize,
+        finish: impl Fn(Vec<f32>) -> R + Send + Sync + 'static,
+    ) -> Vec<R> {
+        let layer = self.clone();
+        team::map(self.tasks(), move |columns| {
             let mut output = vec![0.0; rows * columns.len()];
-            with_scratch(|Scratch { linear, wide, .. }| {
-                let input = match &*input {
-                    [whole] => whole,
-                    parts => {
-                        let whole = values_of(wide, rows * layer.input_features);
-                        join(parts, rows, whole);
-                        &*whole
-                    }
-                };
-                let place = OutputColumns::all(&mut output, columns.len());
-                layer.columns_here(columns.clone(), activation, input, linear, place);
-            });
-            output
+            let place = OutputColumns::all(&mut output, columns.len());
+            with_scratch(|scratch| layer.columns_of_parts(columns.clone(), activation, &input, rows, scratch, place));
+            finish(output)
         })
+    }
+
+    /// [`Linear::columns_here`] of an input in parts.
+    fn columns_of_parts(
+        &self,
+        columns: Range<usize>,
+        activation: Activation,
+        input: &[InputPart],
+        rows: usize,
+        Scratch { linear, wide, .. }: &mut Scratch,
+        output: OutputColumns<'_>,
+    ) {
+        if let [InputPart::Rows(whole)] = input {
+            return self.columns_here(columns, activation, whole, linear, output);
+        }
+        let prepared: Vec<&PreparedColumns> = input.iter().filter_map(InputPart::prepared).collect();
+        if let ([Part { packed, bias, .. }], true) = (&*self.parts, prepared.len() == input.len()) {
+            return kernels::linear_of_columns(packed, bias, activation, &prepared, columns, linear, output);
+        }
+        let parts: Vec<&[f32]> = input.iter().filter_map(InputPart::rows).collect();
+        let whole = values_of(wide, rows * self.input_features);
+        join(&parts, rows, whole);
+        self.columns_here(columns, activation, whole, linear, output);
+    }
+}
+
+/// Some columns of a product's input for all rows.
+#[derive(Debug)]
+pub(crate) enum InputPart {
+    /// `[rows, some]`.
+    Rows(Vec<f32>),
+    /// In the numbers of the product.
+    Prepared(PreparedColumns),
+}
+
+impl InputPart {
+    fn rows(&self) -> Option<&[f32]> {
+        match self {
+            Self::Rows(rows) => Some(rows),
+            Self::Prepared(_) => None,
+        }
+    }
+
+    fn prepared(&self) -> Option<&PreparedColumns> {
+        match self {
+            Self::Rows(_) => None,
+            Self::Prepared(columns) => Some(columns),
+        }
     }
 }
 
 /// [`join`] into rows of their own.
 pub(crate) fn joined(parts: &[Vec<f32>], rows: usize) -> Vec<f32> {
     let mut whole = vec![0.0; parts.iter().map(Vec::len).sum()];
-    join(parts, rows, &mut whole);
+    join(&slices(parts), rows, &mut whole);
     whole
 }
 
+/// The parts as they are.
+pub(crate) fn slices(parts: &[Vec<f32>]) -> Vec<&[f32]> {
+    parts.iter().map(Vec::as_slice).collect()
+}
+
 /// Parts of one matrix, `[rows, some of the columns]` each, side by side in `whole`.
-fn join(parts: &[Vec<f32>], rows: usize, whole: &mut [f32]) {
+fn join(parts: &[&[f32]], rows: usize, whole: &mut [f32]) {
     let width = whole.len() / rows.max(1);
     for (row, whole) in whole.chunks_exact_mut(width.max(1)).enumerate() {
         let mut rest = whole;
