@@ -23,7 +23,7 @@ pub(super) struct IntegerSums<'a> {
     pub(super) activation: Activation,
     /// `[rows, depth]`.
     pub(super) input: &'a [u32],
-    /// One a row and group, row after row.
+    /// One a group and row: those of all rows' first groups, then those of the second ones.
     pub(super) ranges: &'a [RowRange],
     pub(super) features: Range<usize>,
     pub(super) output: OutputColumns<'a>,
@@ -34,6 +34,7 @@ impl DotKernel for IntegerSums<'_> {
     #[inline(always)]
     fn run<S: Dots>(self, simd: S) {
         let panel_width = S::PANEL_VECTORS * LANES;
+        let rows = self.output.values.len() / self.output.stride;
         let slice = |panel| panel_slice::<S, u32>(&self.panels.lines, panel, self.depth, 0..self.depth);
         for column in self.features.clone().step_by(panel_width) {
             let panel = column / panel_width;
@@ -44,6 +45,7 @@ impl DotKernel for IntegerSums<'_> {
             let block = Block {
                 input: Rows { data: self.input, stride: self.depth },
                 groups,
+                rows,
                 ranges: self.ranges,
                 panel: slice(panel),
                 next: if end < self.features.end { slice(panel + 1) } else { &[] },
@@ -53,7 +55,6 @@ impl DotKernel for IntegerSums<'_> {
                 columns: first_column..first_column + end - column,
                 stride: self.output.stride,
             };
-            let rows = self.output.values.len() / self.output.stride;
             for tile in even_tiles(rows, S::TILE_ROWS) {
                 let next = &block.next[part(block.next.len(), tile.clone(), rows)];
                 with_tile!(S, tile.len(), |N, V| block.tile::<S, N, V>(simd, tile.start, next, self.output.values));
@@ -70,7 +71,8 @@ impl DotKernel for IntegerSums<'_> {
 struct Block<'a> {
     input: Rows<'a, u32>,
     groups: ByteGroups,
-    /// For each row that of each group.
+    rows: usize,
+    /// For each group that of each row.
     ranges: &'a [RowRange],
     panel: &'a [Lane<u32>],
     /// The panel after this one, of which each tile of rows asks for its share.
@@ -94,15 +96,12 @@ impl Block<'_> {
     ) {
         let bias: [S::Vector; V] = load_row(simd, self.bias);
         let mut values = [bias; N];
-        let groups = self.groups.count;
-        let panels = self.panel.chunks(self.groups.words() * V);
-        for (group, panel) in panels.enumerate() {
-            let mut ranges = [RowRange::default(); N];
-            for (i, range) in ranges.iter_mut().enumerate() {
-                *range = self.ranges[(first + i) * groups + group];
-            }
-            let of_group = group * V..(group + 1) * V;
-            let (scales, sums) = (&self.scales[of_group.clone()], &self.sums[of_group]);
+        let words = self.groups.words();
+        let mut next = next.chunks(next.len().div_ceil(self.groups.count).max(1));
+        let panels = self.panel.chunks(words * V).zip(self.ranges.chunks_exact(self.rows));
+        let columns = self.scales.as_chunks::<V>().0.iter().zip(self.sums.as_chunks::<V>().0);
+        for (group, ((panel, ranges), (scales, sums))) in panels.zip(columns).enumerate() {
+            let ranges = &ranges[first..first + N];
             let mut start = [[simd.splat_word(0); V]; N];
             for (start, range) in start.iter_mut().zip(ranges) {
                 let zero_point = simd.splat_word(range.zero_point.wrapping_neg().cast_unsigned());
@@ -110,9 +109,8 @@ impl Block<'_> {
                     *start = simd.mul_words(zero_point, simd.load_words(&sum.0));
                 }
             }
-            let next = &next[part(next.len(), group..group + 1, groups)];
-            let column = group * self.groups.words();
-            let sums = multiply::<S, Int8, N, V>(simd, self.input, first, column, panel, next, start);
+            let next = next.next().unwrap_or_default();
+            let sums = multiply::<S, Int8, N, V>(simd, self.input, first, group * words, panel, next, start);
             for i in 0..N {
                 let row_scale = simd.splat(ranges[i].scale);
                 for v in 0..V {

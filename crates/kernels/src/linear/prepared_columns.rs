@@ -11,7 +11,7 @@ use crate::packed_matrix::{PackedMatrix, Panels};
 pub struct PreparedColumns {
     /// `[rows, words of the columns]`.
     words: Vec<u32>,
-    /// `[rows, groups of the columns]`, for bytes.
+    /// `[groups of the columns, rows]`, for bytes.
     ranges: Vec<RowRange>,
 }
 
@@ -50,20 +50,23 @@ pub fn linear_of_columns(
     output: OutputColumns<'_>,
 ) {
     let rows = output.values.len() / output.stride.max(1);
-    side_by_side(&input.iter().map(|part| &*part.words).collect::<Vec<_>>(), rows, &mut scratch.groups);
-    side_by_side(&input.iter().map(|part| &*part.ranges).collect::<Vec<_>>(), rows, &mut scratch.ranges);
+    side_by_side(input, rows, &mut scratch.groups);
+    scratch.ranges.clear();
+    for part in input {
+        scratch.ranges.extend_from_slice(&part.ranges);
+    }
     linear_of_prepared(weight, bias, activation, &[], features, scratch, output);
 }
 
-/// Parts of one matrix, `[rows, some of the columns]` each, side by side in `whole`.
-fn side_by_side<T: Copy + Default>(parts: &[&[T]], rows: usize, whole: &mut Vec<T>) {
-    whole.resize(parts.iter().map(|part| part.len()).sum(), T::default());
+/// The words of the parts side by side in rows of `whole`.
+fn side_by_side(parts: &[&PreparedColumns], rows: usize, whole: &mut Vec<u32>) {
+    whole.resize(parts.iter().map(|part| part.words.len()).sum(), 0);
     let width = (whole.len() / rows.max(1)).max(1);
     for (row, mut rest) in whole.chunks_exact_mut(width).enumerate() {
         for part in parts {
-            let columns = part.len() / rows;
+            let columns = part.words.len() / rows;
             let (place, after) = rest.split_at_mut(columns);
-            place.copy_from_slice(&part[row * columns..][..columns]);
+            place.copy_from_slice(&part.words[row * columns..][..columns]);
             rest = after;
         }
     }

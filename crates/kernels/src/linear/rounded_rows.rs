@@ -79,7 +79,7 @@ pub(super) struct QuantizeRows<'a> {
     pub(super) groups: &'a mut Vec<u32>,
     /// Words of a part that has a range of its own.
     pub(super) part: usize,
-    /// Becomes one a part, row after row.
+    /// Becomes one a part and row: those of all rows' first parts, then those of the second ones.
     pub(super) ranges: &'a mut Vec<RowRange>,
 }
 
@@ -88,11 +88,21 @@ impl DotKernel for QuantizeRows<'_> {
     #[inline(always)]
     fn run<S: Dots>(self, simd: S) {
         let Self { rows, columns, depth, groups, part, ranges } = self;
-        groups.resize(rows.len() / columns.max(1) * depth, 0);
+        let count = rows.len() / columns.max(1);
+        groups.resize(count * depth, 0);
         ranges.clear();
-        for (row, groups) in rows.chunks_exact(columns.max(1)).zip(groups.chunks_exact_mut(depth.max(1))) {
-            for (values, groups) in row.chunks(4 * part).zip(groups.chunks_mut(part)) {
-                ranges.push(quantize_row(simd, values, bytemuck::cast_slice_mut(groups)));
+        ranges.resize(count * columns.div_ceil(4 * part), RowRange::default());
+        for (index, (row, words)) in
+            rows.chunks_exact(columns.max(1)).zip(groups.chunks_exact_mut(depth.max(1))).enumerate()
+        {
+            // First all ranges, then all bytes: a range takes long from its first step to its last, and the next one need not wait.
+            let of_row = ranges.iter_mut().skip(index).step_by(count);
+            for (values, range) in row.chunks(4 * part).zip(of_row) {
+                *range = range_of(simd, values);
+            }
+            let of_row = ranges.iter().skip(index).step_by(count);
+            for ((values, words), range) in row.chunks(4 * part).zip(words.chunks_mut(part)).zip(of_row) {
+                quantize_part(simd, values, *range, bytemuck::cast_slice_mut(words));
             }
         }
     }
@@ -100,8 +110,8 @@ impl DotKernel for QuantizeRows<'_> {
 
 #[inline(always)]
 #[expect(clippy::cast_possible_truncation, reason = "rounded to 0..=255")]
-fn quantize_row<S: Dots>(simd: S, row: &[f32], bytes: &mut [u8]) -> RowRange {
-    let (vectors, rest) = row.as_chunks::<LANES>();
+fn range_of<S: Dots>(simd: S, values: &[f32]) -> RowRange {
+    let (vectors, rest) = values.as_chunks::<LANES>();
     let mut extent = Extent::new(simd);
     for values in vectors {
         extent.see(simd, simd.load(values));
@@ -111,10 +121,19 @@ fn quantize_row<S: Dots>(simd: S, row: &[f32], bytes: &mut [u8]) -> RowRange {
     }
     let (least, most) = (-simd.max_lanes(simd.sub(simd.splat(0.0), extent.least)), simd.max_lanes(extent.most));
     let scale = (most - least) / 255.0 + simd.sum_lanes(extent.not_finite);
-    let inverse = if scale > 0.0 { 1.0 / scale } else { 0.0 };
-    let zero_point = (-least * inverse).round_ties_even().clamp(0.0, 255.0);
+    let zero_point = (-least * inverse(scale)).round_ties_even().clamp(0.0, 255.0);
+    RowRange { scale, zero_point: zero_point as i32 }
+}
 
-    let (steps, shift) = (simd.splat(inverse), simd.splat(zero_point));
+fn inverse(scale: f32) -> f32 {
+    if scale > 0.0 { 1.0 / scale } else { 0.0 }
+}
+
+#[inline(always)]
+#[expect(clippy::cast_precision_loss, reason = "a zero point is 0..=255")]
+fn quantize_part<S: Dots>(simd: S, values: &[f32], range: RowRange, bytes: &mut [u8]) {
+    let (vectors, rest) = values.as_chunks::<LANES>();
+    let (steps, shift) = (simd.splat(inverse(range.scale)), simd.splat(range.zero_point as f32));
     for (values, place) in vectors.iter().zip(bytes.as_chunks_mut::<LANES>().0) {
         simd.to_bytes(quantize(simd, simd.load(values), steps, shift), place);
     }
@@ -125,10 +144,9 @@ fn quantize_row<S: Dots>(simd: S, row: &[f32], bytes: &mut [u8]) -> RowRange {
         let length = place.len().min(LANES);
         place[..length].copy_from_slice(&quantized[..length]);
     }
-    if let Some(beyond) = bytes.get_mut(row.len().next_multiple_of(LANES)..) {
+    if let Some(beyond) = bytes.get_mut(values.len().next_multiple_of(LANES)..) {
         beyond.fill(0);
     }
-    RowRange { scale, zero_point: zero_point as i32 }
 }
 
 /// The range of the values seen so far, zero included.
