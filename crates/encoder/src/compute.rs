@@ -1,6 +1,6 @@
 //! What a model makes of a batch, and the tasks of a call on the CPU that it is made of.
 
-use models::{Cancel, RaggedBatch};
+use models::{Cancel, RaggedBatch, Team};
 
 use crate::error::EncodeError;
 use crate::plan::Plan;
@@ -82,7 +82,10 @@ impl<C: Compute> Stage for Batches<C> {
         let batches = self.plan.batches();
         let others = batches > 1 && task.saturating_add(rayon::current_num_threads()) < batches;
         let tokens = if others { tokens.beside_others() } else { tokens };
-        self.compute.finish(self.compute.launch(&tokens, cancel)?, &tokens, &texts)
+        let compute = || self.compute.finish(self.compute.launch(&tokens, cancel)?, &tokens, &texts);
+        // Alone on its thread: a thread that has nothing to do for a moment would take a part of this batch, this thread would
+        // wait for that at the end of a step, and both would go on step by step where they had a batch each.
+        if others { Team::new(1).lead(compute) } else { compute() }
     }
 }
 

@@ -116,7 +116,7 @@ impl CustomOp1 for Forward<'_> {
             kernels::term_weights(decoder, tokens, range.clone(), &mut weights);
             weights
         };
-        let parts: Vec<Vec<f32>> = if team::leads() {
+        let parts: Vec<Vec<f32>> = if team::leads() && team::threads() > 1 {
             // Few tokens: each of few tasks rounds them for itself.
             let of_tasks = Arc::clone(decoder);
             let hidden = hidden.to_vec();
@@ -125,7 +125,12 @@ impl CustomOp1 for Forward<'_> {
             })
         } else {
             let hidden = DecoderInput::new(decoder, hidden);
-            ranges(TERMS_PER_TASK).into_par_iter().map(|range| weights(decoder, &hidden, &range)).collect()
+            let (ranges, of_range) = (ranges(TERMS_PER_TASK), |range: Range<usize>| weights(decoder, &hidden, &range));
+            if team::leads() {
+                ranges.into_iter().map(of_range).collect()
+            } else {
+                ranges.into_par_iter().map(of_range).collect()
+            }
         };
         Ok(result(joined(&parts, texts), terms))
     }
