@@ -121,6 +121,7 @@ fn columns_prepared_apart() {
     for level in every_level() {
         for (format, unit) in [(Format::Bfloat16, 2), (Format::GroupedInt8, 128), (Format::Int8, 643)] {
             let packed = layer.packed(level, format);
+            assert_eq!(packed.format(), format);
             if !packed.splits_at(0) {
                 continue;
             }
