@@ -93,7 +93,8 @@ fn tasks_of_higher_texts_are_dropped_after_an_error() {
 fn a_panic_is_an_internal_error_and_ends_the_call() {
     let stage = tasks(50, |task, _| {
         sleep(Duration::from_millis(10));
-        if task == 3 { panic!("seven") } else { Ok(0) }
+        // Without the panic hook: the other thread could do all tasks while this one prints where it was.
+        if task == 3 { std::panic::resume_unwind(Box::new("seven")) } else { Ok(0) }
     });
     let (result, _) = run(&stage, &mut go_on);
     assert_eq!(result.unwrap_err().to_string(), "internal error: seven");
@@ -109,13 +110,12 @@ fn the_watcher_is_called_and_cancels() {
         Ok(0)
     });
     let mut looks = 0;
-    let start = Instant::now();
     let (result, _) = run(&stage, &mut |_| {
         looks += 1;
         if looks == 2 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
     assert!(matches!(result, Err(EncodeError::Cancelled)), "{result:?}");
     assert_eq!(looks, 2);
-    assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+    assert!(stage.done.lock().unwrap().len() < 1000);
     assert_eq!(stage.running.load(Ordering::SeqCst), 0);
 }
