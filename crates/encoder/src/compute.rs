@@ -81,7 +81,6 @@ impl<C: Compute> Stage for Batches<C> {
         // is of no pool: asked for its threads, rayon would start its global pool.
         let batches = self.plan.batches();
         let others = batches > 1 && task.saturating_add(rayon::current_num_threads()) < batches;
-        let tokens = if others { tokens.beside_others() } else { tokens };
         let compute = || self.compute.finish(self.compute.launch(&tokens, cancel)?, &tokens, &texts);
         // Alone on its thread: a thread that has nothing to do for a moment would take a part of this batch, this thread would
         // wait for that at the end of a step, and both would go on step by step where they had a batch each.

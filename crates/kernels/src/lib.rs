@@ -52,7 +52,7 @@ pub use embedding::{EmbeddingTables, embedding_sum};
 pub use embedding_bag::{VectorTable, embedding_bag_mean};
 pub use layer_norm::{LayerNorm, add_layer_norm, layer_norm};
 pub use level::{Level, LevelError};
-pub use linear::{LinearScratch, OutputColumns, PreparedColumns, linear, linear_of_columns};
+pub use linear::{LinearScratch, OutputColumns, PreparedColumns, linear, linear_of_columns, side_by_side};
 pub use normalize::l2_normalize;
 pub use packed_matrix::{Format, PackedMatrix};
 pub use pooling::{PoolingMode, pool};

@@ -15,7 +15,7 @@ use crate::packed_matrix::{FLOAT32_PARTS, PackedMatrix, Panels, TilePanels};
 use crate::simd::TILE;
 use float_sums::{Bfloat16Linear, Float32Linear, FloatSums};
 use integer_sums::IntegerSums;
-pub use prepared_columns::{PreparedColumns, linear_of_columns};
+pub use prepared_columns::{PreparedColumns, linear_of_columns, side_by_side};
 pub(crate) use rounded_rows::RoundRows;
 use rounded_rows::{QuantizeRows, tile_order};
 pub(crate) use row_errors::{KNOWN_SCALES, RowErrors};
@@ -104,8 +104,7 @@ impl<'a> OutputColumns<'a> {
 /// `input` is `[rows, input_features]`, `bias` has all `output_features` values, `output` has as many rows as `input`.
 /// In float32 and bfloat16 each output is one chain of multiply-adds from the bias, over the input features in order (in each pair
 /// of bfloat16 the second first); in int8 it is the bias and an exact integer sum, scaled once, or one such sum a group after another.
-/// Matrix tiles have their own order
-/// and make six bfloat16 products of a float32 one. A row is rounded and quantized by itself.
+/// Matrix tiles have their own order and make six bfloat16 products of a float32 one. A row is rounded and quantized by itself.
 pub fn linear(
     weight: &PackedMatrix,
     bias: &[f32],

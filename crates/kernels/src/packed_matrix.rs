@@ -176,8 +176,8 @@ pub(crate) fn panel_slice<S: Simd, T>(
 }
 
 impl Shape {
-    /// Lines of groups of `N` input features; `group` makes one from the output feature,
-    /// the group's number and its weights, zero beyond the last.
+    /// Lines of groups of `N` input features; `group` makes one from the output feature, the group's number and its weights, zero beyond
+    /// the last.
     fn pack<const N: usize, T: Copy>(
         self,
         weight: &[f32],

@@ -7,7 +7,6 @@ use std::ops::Range;
 pub struct RaggedBatch {
     token_ids: Vec<u32>,
     cumulative_lengths: Vec<u32>,
-    alone: bool,
     #[cfg(feature = "cuda")]
     on_device: crate::cuda::DeviceLengths,
 }
@@ -34,24 +33,12 @@ impl RaggedBatch {
             Ok(Self {
                 token_ids,
                 cumulative_lengths,
-                alone: true,
                 #[cfg(feature = "cuda")]
                 on_device: crate::cuda::DeviceLengths::default(),
             })
         } else {
             Err(RaggedBatchError { tokens: token_ids.len(), found: cumulative_lengths })
         }
-    }
-
-    /// Says that there are other batches for the threads that this one leaves idle: its texts are then not split.
-    #[must_use]
-    pub fn beside_others(self) -> Self {
-        Self { alone: false, ..self }
-    }
-
-    /// Whether no other batch has work for the threads.
-    pub(crate) fn is_alone(&self) -> bool {
-        self.alone
     }
 
     /// Number of texts.

@@ -195,7 +195,7 @@ impl InplaceOp1 for Forward<'_> {
             return Err(Error::Msg(format!("{}: expected {} rows, found {found}", self.name(), batch.tokens())));
         }
         let groups = batch.groups(block.query_key_value.rows_per_task(batch.tokens()));
-        if groups.len() >= team::threads() || !batch.is_alone() {
+        if groups.len() >= team::threads() {
             block.by_texts(batch, &groups, rows);
         } else if let Some(tasks) = block.head_groups(batch) {
             block.by_heads(tasks, rows);

@@ -7,11 +7,9 @@ use candle_core::{CpuStorage, CustomOp1, Error, Layout, Result, Shape, Tensor};
 use kernels::{DecoderInput, TermDecoder, TermFormula, TextRows};
 
 use crate::format::Format;
+use crate::linear::joined;
 use crate::processor::Processor;
 use crate::ragged_batch::RaggedBatch;
-use rayon::prelude::*;
-
-use crate::linear::joined;
 use crate::rows::{made_for_a_device, matrix, result};
 use crate::team;
 
@@ -125,12 +123,11 @@ impl CustomOp1 for Forward<'_> {
             })
         } else {
             let hidden = DecoderInput::new(decoder, hidden);
-            let (ranges, of_range) = (ranges(TERMS_PER_TASK), |range: Range<usize>| weights(decoder, &hidden, &range));
-            if team::leads() {
-                ranges.into_iter().map(of_range).collect()
-            } else {
-                ranges.into_par_iter().map(of_range).collect()
-            }
+            let ranges = ranges(TERMS_PER_TASK);
+            let mut parts = vec![Vec::new(); ranges.len()];
+            let tasks = parts.iter_mut().zip(ranges).collect();
+            team::for_each(tasks, |(part, range)| *part = weights(decoder, &hidden, &range));
+            parts
         };
         Ok(result(joined(&parts, texts), terms))
     }

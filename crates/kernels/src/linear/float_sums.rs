@@ -76,18 +76,19 @@ impl<G: Copy> FloatSums<'_, G> {
         let end = self.features.end.min(column + panel_width);
         let first_column = self.output.first + column - self.features.start;
         let slice = |panel| panel_slice::<S, G>(self.panels, panel, self.depth, depth.clone());
+        let next = if end < self.features.end { slice(column / panel_width + 1) } else { &[] };
         let block = Block {
             input: Rows { data: self.input, stride: self.depth },
             depth_start: depth.start,
             panel: slice(column / panel_width),
-            next: if end < self.features.end { slice(column / panel_width + 1) } else { &[] },
             bias: &self.bias[column..end],
             columns: first_column..first_column + end - column,
             stride,
         };
         let last = depth.end == self.depth;
         for tile in even_tiles(rows, S::TILE_ROWS) {
-            let next = &block.next[part(block.next.len(), tile.clone(), rows)];
+            // Each tile of rows asks for its share of what is multiplied next.
+            let next = &next[part(next.len(), tile.clone(), rows)];
             with_tile!(S, tile.len(), |N, V| block.tile::<S, P, N, V>(simd, tile.start, next, self.output.values));
             if last && self.activation != Activation::Identity {
                 for row in tile {
@@ -104,8 +105,6 @@ struct Block<'a, G> {
     input: Rows<'a, G>,
     depth_start: usize,
     panel: &'a [Lane<G>],
-    /// The slice after this one, of which each tile of rows asks for its share.
-    next: &'a [Lane<G>],
     bias: &'a [f32],
     columns: Range<usize>,
     stride: usize,

@@ -42,13 +42,13 @@ impl DotKernel for IntegerSums<'_> {
             let vectors = panel * groups.count * S::PANEL_VECTORS..(panel + 1) * groups.count * S::PANEL_VECTORS;
             let end = self.features.end.min(column + panel_width);
             let first_column = self.output.first + column - self.features.start;
+            let next = if end < self.features.end { slice(panel + 1) } else { &[] };
             let block = Block {
                 input: Rows { data: self.input, stride: self.depth },
                 groups,
                 rows,
                 ranges: self.ranges,
                 panel: slice(panel),
-                next: if end < self.features.end { slice(panel + 1) } else { &[] },
                 scales: &self.panels.scales[vectors.clone()],
                 sums: &self.panels.sums[vectors],
                 bias: &self.bias[column..end],
@@ -56,7 +56,8 @@ impl DotKernel for IntegerSums<'_> {
                 stride: self.output.stride,
             };
             for tile in even_tiles(rows, S::TILE_ROWS) {
-                let next = &block.next[part(block.next.len(), tile.clone(), rows)];
+                // Each tile of rows asks for its share of what is multiplied next.
+                let next = &next[part(next.len(), tile.clone(), rows)];
                 with_tile!(S, tile.len(), |N, V| block.tile::<S, N, V>(simd, tile.start, next, self.output.values));
                 for row in tile {
                     let values = &mut self.output.values[row * block.stride..][block.columns.clone()];
@@ -75,8 +76,6 @@ struct Block<'a> {
     /// For each group that of each row.
     ranges: &'a [RowRange],
     panel: &'a [Lane<u32>],
-    /// The panel after this one, of which each tile of rows asks for its share.
-    next: &'a [Lane<u32>],
     scales: &'a [Lane],
     sums: &'a [Lane<u32>],
     bias: &'a [f32],

@@ -7,7 +7,7 @@ use crate::activation::Activation;
 use crate::packed_matrix::{PackedMatrix, Panels};
 
 /// Some columns of all rows of a product's input, in the numbers that its weight multiplies: a half or a quarter of the memory of the rows.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct PreparedColumns {
     /// `[rows, words of the columns]`.
     words: Vec<u32>,
@@ -22,7 +22,7 @@ impl PackedMatrix {
     pub fn splits_at(&self, column: usize) -> bool {
         match &self.panels {
             Panels::Bfloat16(_) => column.is_multiple_of(2),
-            Panels::Int8(panels) => column.is_multiple_of(panels.groups.features()),
+            Panels::Int8(panels) => column.is_multiple_of(panels.groups.features),
             Panels::Float32(_) | Panels::Tiles(_) => false,
         }
     }
@@ -50,7 +50,9 @@ pub fn linear_of_columns(
     output: OutputColumns<'_>,
 ) {
     let rows = output.values.len() / output.stride.max(1);
-    side_by_side(input, rows, &mut scratch.groups);
+    let words: Vec<&[u32]> = input.iter().map(|part| &*part.words).collect();
+    scratch.groups.resize(words.iter().map(|words| words.len()).sum(), 0);
+    side_by_side(&words, rows, &mut scratch.groups);
     scratch.ranges.clear();
     for part in input {
         scratch.ranges.extend_from_slice(&part.ranges);
@@ -58,15 +60,14 @@ pub fn linear_of_columns(
     linear_of_prepared(weight, bias, activation, &[], features, scratch, output);
 }
 
-/// The words of the parts side by side in rows of `whole`.
-fn side_by_side(parts: &[&PreparedColumns], rows: usize, whole: &mut Vec<u32>) {
-    whole.resize(parts.iter().map(|part| part.words.len()).sum(), 0);
-    let width = (whole.len() / rows.max(1)).max(1);
-    for (row, mut rest) in whole.chunks_exact_mut(width).enumerate() {
+/// Parts of one matrix, `[rows, some of the columns]` each, side by side in `whole`, `[rows, columns]`.
+pub fn side_by_side<T: Copy>(parts: &[&[T]], rows: usize, whole: &mut [T]) {
+    let width = whole.len() / rows.max(1);
+    for (row, mut rest) in whole.chunks_exact_mut(width.max(1)).enumerate() {
         for part in parts {
-            let columns = part.words.len() / rows;
+            let columns = part.len() / rows;
             let (place, after) = rest.split_at_mut(columns);
-            place.copy_from_slice(&part.words[row * columns..][..columns]);
+            place.copy_from_slice(&part[row * columns..][..columns]);
             rest = after;
         }
     }

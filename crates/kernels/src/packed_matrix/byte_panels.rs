@@ -20,13 +20,13 @@ pub(crate) struct BytePanels {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ByteGroups {
     /// Features of a group; the last one may have fewer.
-    features: usize,
+    pub(crate) features: usize,
     /// Number of groups, at least one.
     pub(crate) count: usize,
 }
 
 impl ByteGroups {
-    /// Input features of a group of [`Format::GroupedInt8`].
+    /// Input features of a group of [`Format::GroupedInt8`](super::Format::GroupedInt8).
     const FEATURES: usize = 128;
 
     /// One group of all features.
@@ -38,11 +38,6 @@ impl ByteGroups {
     /// Groups of [`Self::FEATURES`].
     pub(super) fn short(input_features: usize) -> Self {
         Self { features: Self::FEATURES, count: input_features.div_ceil(Self::FEATURES).max(1) }
-    }
-
-    /// Features of a group; the last one may have fewer.
-    pub(crate) fn features(self) -> usize {
-        self.features
     }
 
     /// Words of four features of a group.

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use kernels::{Activation, LinearScratch, OutputColumns, PreparedColumns};
+use kernels::{Activation, LinearScratch, OutputColumns, PreparedColumns, side_by_side};
 
 use super::{Linear, Part};
 use crate::scratch::{Scratch, values_of, with_scratch};
@@ -79,13 +79,13 @@ impl Linear {
         if let [InputPart::Rows(whole)] = input {
             return self.columns_here(columns, activation, whole, linear, output);
         }
-        let prepared: Vec<&PreparedColumns> = input.iter().filter_map(InputPart::prepared).collect();
-        if let ([Part { packed, bias, .. }], true) = (&*self.parts, prepared.len() == input.len()) {
+        let prepared: Option<Vec<&PreparedColumns>> = input.iter().map(InputPart::prepared).collect();
+        if let ([Part { packed, bias, .. }], Some(prepared)) = (&*self.parts, prepared) {
             return kernels::linear_of_columns(packed, bias, activation, &prepared, columns, linear, output);
         }
         let parts: Vec<&[f32]> = input.iter().filter_map(InputPart::rows).collect();
         let whole = values_of(wide, rows * self.input_features);
-        join(&parts, rows, whole);
+        side_by_side(&parts, rows, whole);
         self.columns_here(columns, activation, whole, linear, output);
     }
 }
@@ -115,30 +115,16 @@ impl InputPart {
     }
 }
 
-/// [`join`] into rows of their own.
+/// [`side_by_side`] in rows of their own.
 pub(crate) fn joined(parts: &[Vec<f32>], rows: usize) -> Vec<f32> {
     let mut whole = vec![0.0; parts.iter().map(Vec::len).sum()];
-    join(&slices(parts), rows, &mut whole);
+    side_by_side(&slices(parts), rows, &mut whole);
     whole
 }
 
 /// The parts as they are.
 pub(crate) fn slices(parts: &[Vec<f32>]) -> Vec<&[f32]> {
     parts.iter().map(Vec::as_slice).collect()
-}
-
-/// Parts of one matrix, `[rows, some of the columns]` each, side by side in `whole`.
-fn join(parts: &[&[f32]], rows: usize, whole: &mut [f32]) {
-    let width = whole.len() / rows.max(1);
-    for (row, whole) in whole.chunks_exact_mut(width.max(1)).enumerate() {
-        let mut rest = whole;
-        for part in parts {
-            let columns = part.len() / rows;
-            let (place, after) = rest.split_at_mut(columns);
-            place.copy_from_slice(&part[row * columns..(row + 1) * columns]);
-            rest = after;
-        }
-    }
 }
 
 impl Part {
