@@ -8,6 +8,8 @@ mod packed_head;
 
 use std::ops::Range;
 
+use bytemuck::Pod;
+
 use crate::lane::{LANES, Lane};
 use crate::level::Level;
 use crate::linear::RoundRows;
@@ -145,7 +147,7 @@ impl DotKernel for Bfloat16Head<'_> {
     }
 }
 
-impl<G: Copy> Head<'_, G> {
+impl<G: Pod> Head<'_, G> {
     #[inline(always)]
     fn run<S: Simd, P: Operands<S, Group = G>>(self, simd: S) {
         let AttentionShape { head_dim, .. } = self.shape;
@@ -156,9 +158,10 @@ impl<G: Copy> Head<'_, G> {
         let depth = head_dim / P::NUMBERS;
 
         let buffers = self.buffers;
-        pack_keys::<S, P>(self.qkv, self.tokens, keys, depth, &mut buffers.keys);
+        pack_keys::<S, P>(simd, self.qkv, self.tokens, keys, depth, &mut buffers.keys);
         P::pack_values(simd, self.qkv, self.tokens, values, head_dim, &mut buffers.values);
         buffers.scores.resize(S::TILE_ROWS * KEY_BLOCK, 0.0);
+        buffers.weights.resize(S::TILE_ROWS * KEY_BLOCK / P::NUMBERS, P::ZERO.0[0]);
         buffers.sums.resize(S::TILE_ROWS * value_width, 0.0);
 
         let packed = PackedHead {

@@ -10,6 +10,11 @@ const EXP_INFINITE: f32 = 88.376_26;
 /// Coefficients of `(exp(r) - 1 - r) / r^2` over |r| <= ln(2) / 2, lowest first; relative error of `exp` 3.1e-9.
 const EXP: [f32; 5] = [0.499_999_94, 0.166_665_21, 0.041_668_39, 0.008_368_745, 0.001_381_454];
 
+/// Coefficients of `(2^r - 1) / r` over |r| <= 1 / 2, lowest first; relative error of the power 1.2e-7.
+const EXP2: [f32; 5] = [std::f32::consts::LN_2, 0.240_222_98, 0.055_506_144, 0.009_669_133, 0.001_327_858_1];
+/// Below this `2^x` is denormal.
+const EXP2_SMALLEST: f32 = -126.0;
+
 /// Coefficients of the numerator and denominator of `erf(x) / x` in `x^2` over |x| <= 3.9, lowest first; relative
 /// error 1.7e-8, below float32's rounding.
 const ERF_NUMERATOR: [f32; 6] =
@@ -36,30 +41,29 @@ fn polynomial<S: Simd, const N: usize>(simd: S, x: S::Vector, coefficients: &[f3
 pub(crate) fn exp<S: Simd>(simd: S, x: S::Vector) -> S::Vector {
     // The bound comes first in `max` and `min`, so that NaN passes through.
     let bounded = simd.min(simd.splat(EXP_INFINITE), simd.max(simd.splat(EXP_ZERO), x));
-    let value = exp_within_bounds(simd, bounded);
+    let shift = simd.splat(EXPONENT_SHIFT);
+    let shifted = simd.mul_add(bounded, simd.splat(std::f32::consts::LOG2_E), shift);
+    let n = simd.sub(shifted, shift);
+    // ln(2) in two parts: the first has few enough bits that its product with n is exact.
+    let r = simd.mul_add(n, simd.splat(-0.693_359_4), bounded);
+    let r = simd.mul_add(n, simd.splat(2.121_944_4e-4), r);
+    let one = simd.splat(1.0);
+    let slope = simd.mul_add(polynomial(simd, r, &EXP), r, one);
+    let value = simd.mul(simd.mul_add(slope, r, one), simd.exp2_shifted(shifted));
     let value = simd.select_less(x, simd.splat(EXP_ZERO), simd.splat(0.0), value);
     simd.select_less(simd.splat(EXP_INFINITE), x, simd.splat(f32::INFINITY), value)
 }
 
-/// `e^x` for `x` of at most zero, as in a softmax, within 2e-7 relative; down to the smallest normal number, which stands for smaller ones
-/// too. NaN for NaN.
+/// `2^x` for `x` of at most zero, as in a softmax, within 2e-7 relative; down to the smallest normal number, which stands for
+/// smaller ones too. NaN for NaN.
 #[inline(always)]
-pub(crate) fn exp_at_most_one<S: Simd>(simd: S, x: S::Vector) -> S::Vector {
-    exp_within_bounds(simd, simd.max(simd.splat(EXP_ZERO), x))
-}
-
-/// `e^x` for `x` from [`EXP_ZERO`] to [`EXP_INFINITE`]; NaN for NaN.
-#[inline(always)]
-fn exp_within_bounds<S: Simd>(simd: S, x: S::Vector) -> S::Vector {
+pub(crate) fn exp2_at_most_one<S: Simd>(simd: S, x: S::Vector) -> S::Vector {
+    // The bound comes first, so that NaN passes through.
+    let bounded = simd.max(simd.splat(EXP2_SMALLEST), x);
     let shift = simd.splat(EXPONENT_SHIFT);
-    let shifted = simd.mul_add(x, simd.splat(std::f32::consts::LOG2_E), shift);
-    let n = simd.sub(shifted, shift);
-    // ln(2) in two parts: the first has few enough bits that its product with n is exact.
-    let r = simd.mul_add(n, simd.splat(-0.693_359_4), x);
-    let r = simd.mul_add(n, simd.splat(2.121_944_4e-4), r);
-    let one = simd.splat(1.0);
-    let slope = simd.mul_add(polynomial(simd, r, &EXP), r, one);
-    simd.mul(simd.mul_add(slope, r, one), simd.exp2_shifted(shifted))
+    let shifted = simd.add(bounded, shift);
+    let r = simd.sub(bounded, simd.sub(shifted, shift));
+    simd.mul(simd.mul_add(polynomial(simd, r, &EXP2), r, simd.splat(1.0)), simd.exp2_shifted(shifted))
 }
 
 /// The error function, within 4e-7; NaN for NaN.

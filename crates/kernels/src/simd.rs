@@ -114,6 +114,15 @@ pub(crate) trait Simd: Copy {
         values.copy_from_slice(&lanes[..values.len()]);
     }
 
+    /// Swaps rows and columns.
+    #[inline(always)]
+    fn transpose(self, rows: &[[u32; LANES]; LANES]) -> [[u32; LANES]; LANES] {
+        std::array::from_fn(
+            #[inline(always)]
+            |column| rows.map(|row| row[column]),
+        )
+    }
+
     #[inline(always)]
     fn load_lane(self, lane: &Lane) -> Self::Vector {
         self.load(&lane.0)

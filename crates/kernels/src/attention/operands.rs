@@ -1,13 +1,11 @@
 //! What attention's products multiply, in the order in which they read it: float32 as it is, or pairs of bfloat16.
 
-use std::ops::Range;
+use bytemuck::Pod;
 
 use crate::lane::{LANES, Lane};
 use crate::product::{Bfloat16, Float32, Product};
 use crate::simd::{Dots, Simd};
 use crate::tile::Rows;
-
-use super::KEY_BLOCK;
 
 /// A kind of product with float32 sums, and how keys, values and weights become its groups.
 pub(super) trait Operands<S: Simd>: Product<S, Sum = S::Vector> {
@@ -27,20 +25,15 @@ pub(super) trait Operands<S: Simd>: Product<S, Sum = S::Vector> {
         panels: &mut Vec<Lane<Self::Group>>,
     );
 
-    /// The weights of `queries` queries for `keys` keys of a block: from `scores`, `[queries, KEY_BLOCK]`, in place or in `rounded`.
-    fn weights<'a>(
-        simd: S,
-        queries: usize,
-        keys: usize,
-        scores: &'a [f32],
-        rounded: &'a mut Vec<Self::Group>,
-    ) -> Rows<'a, Self::Group>;
+    /// Puts sixteen neighbouring weights of a query where [`multiply`](crate::tile::multiply) reads them.
+    fn put(simd: S, weights: S::Vector, place: &mut [Self::Group]);
 }
 
 /// Keys transposed into panels, as a weight is: panel, then group of head columns, then key. `column` and `depth` are counted in
 /// groups.
 #[inline(always)]
-pub(super) fn pack_keys<S: Simd, P: Operands<S>>(
+pub(super) fn pack_keys<S: Simd, P: Operands<S, Group: Pod>>(
+    simd: S,
     rows: Rows<'_, P::Group>,
     tokens: usize,
     column: usize,
@@ -50,11 +43,20 @@ pub(super) fn pack_keys<S: Simd, P: Operands<S>>(
     let width = S::PANEL_VECTORS * LANES;
     panels.clear();
     panels.resize(tokens.div_ceil(width) * depth * S::PANEL_VECTORS, P::ZERO);
-    for (token, row) in rows.data.chunks_exact(rows.stride).enumerate() {
-        let (vector, lane) = (token % width / LANES, token % LANES);
-        let lines = &mut panels[token / width * depth * S::PANEL_VECTORS..][..depth * S::PANEL_VECTORS];
-        for (line, group) in lines.chunks_exact_mut(S::PANEL_VECTORS).zip(&row[column..column + depth]) {
-            line[vector].0[lane] = *group;
+    for first in (0..tokens).step_by(LANES) {
+        let count = LANES.min(tokens - first);
+        let vector = first % width / LANES;
+        let lines = &mut panels[first / width * depth * S::PANEL_VECTORS..][..depth * S::PANEL_VECTORS];
+        for (index, lines) in lines.chunks_mut(LANES * S::PANEL_VECTORS).enumerate() {
+            let mut block = [[0; LANES]; LANES];
+            for (token, words) in block.iter_mut().take(count).enumerate() {
+                let row = &rows.data[(first + token) * rows.stride + column..][..depth];
+                *words = sixteen(bytemuck::cast_slice(row), index);
+            }
+            let keys = simd.transpose(&block);
+            for (line, keys) in lines.chunks_exact_mut(S::PANEL_VECTORS).zip(keys) {
+                line[vector] = Lane(bytemuck::cast(keys));
+            }
         }
     }
 }
@@ -83,8 +85,10 @@ impl<S: Simd> Operands<S> for Float32 {
     }
 
     #[inline(always)]
-    fn weights<'a>(_: S, _: usize, _: usize, scores: &'a [f32], _: &'a mut Vec<f32>) -> Rows<'a> {
-        Rows { data: scores, stride: KEY_BLOCK }
+    fn put(simd: S, weights: S::Vector, place: &mut [f32]) {
+        if let Some(place) = place.first_chunk_mut() {
+            simd.store(weights, place);
+        }
     }
 }
 
@@ -107,61 +111,38 @@ impl<S: Dots> Operands<S> for Bfloat16 {
         panels.resize(head_dim.div_ceil(width) * lines_of_panel, Lane::ZERO_WORDS);
         for (panel, lines) in panels.chunks_exact_mut(lines_of_panel.max(1)).enumerate() {
             let columns = panel * width..head_dim.min((panel + 1) * width);
-            let pairs = rows.data[..tokens * rows.stride].chunks(2 * rows.stride);
-            for (line, pair) in lines.chunks_exact_mut(S::PANEL_VECTORS).zip(pairs) {
-                let (first, second) = pair.split_at(rows.stride);
-                interleave(halves(first, column, &columns), halves(second, column, &columns), line);
+            let row = |token: usize| match rows.data.get(token * rows.stride + column..) {
+                Some(groups) if token < tokens => &bytemuck::cast_slice::<u32, u16>(groups)[columns.clone()],
+                _ => &[],
+            };
+            for (index, line) in lines.chunks_exact_mut(S::PANEL_VECTORS).enumerate() {
+                let (first, second) = (row(2 * index), row(2 * index + 1));
+                for (vector, lane) in line.iter_mut().enumerate() {
+                    let (low, high) = (sixteen(first, vector), sixteen(second, vector));
+                    for i in 0..LANES {
+                        lane.0[i] = u32::from(low[i]) | u32::from(high[i]) << 16;
+                    }
+                }
             }
         }
     }
 
     #[inline(always)]
-    fn weights<'a>(
-        simd: S,
-        queries: usize,
-        keys: usize,
-        scores: &'a [f32],
-        rounded: &'a mut Vec<u32>,
-    ) -> Rows<'a, u32> {
-        let stride = KEY_BLOCK / 2;
-        rounded.resize(S::TILE_ROWS * stride, 0);
-        for (row, words) in scores.chunks_exact(KEY_BLOCK).zip(rounded.chunks_exact_mut(stride)).take(queries) {
-            let places = bytemuck::cast_slice_mut::<u32, u16>(words).as_chunks_mut::<LANES>().0;
-            let (vectors, rest) = row[..keys].as_chunks::<LANES>();
-            for (values, place) in vectors.iter().zip(&mut *places) {
-                simd.to_bfloat16(simd.load(values), place);
-            }
-            if !rest.is_empty() {
-                simd.to_bfloat16(simd.load_partial(rest, 0.0), &mut places[vectors.len()]);
-            }
-        }
-        Rows { data: rounded, stride }
-    }
-}
-
-/// Some halves of a row from group `column` on; none of an empty row.
-#[inline(always)]
-fn halves<'a>(row: &'a [u32], column: usize, columns: &Range<usize>) -> &'a [u16] {
-    row.get(column..).map_or(&[], |groups| &bytemuck::cast_slice(groups)[columns.clone()])
-}
-
-/// Pairs of the halves of two rows, the first row's in the low bits; a second row that is empty counts as zeros.
-#[inline(always)]
-fn interleave(first: &[u16], second: &[u16], line: &mut [Lane<u32>]) {
-    let zeros = [0; LANES];
-    for (index, (lane, first)) in line.iter_mut().zip(first.chunks(LANES)).enumerate() {
-        let start = index * LANES;
-        let second = second.get(start..start + first.len()).unwrap_or(&zeros[..first.len()]);
-        match (first.first_chunk::<LANES>(), second.first_chunk::<LANES>()) {
-            (Some(first), Some(second)) => pair_up(first, second, &mut lane.0),
-            _ => pair_up(first, second, &mut lane.0),
+    fn put(simd: S, weights: S::Vector, place: &mut [u32]) {
+        if let Some(place) = bytemuck::cast_slice_mut(place).first_chunk_mut() {
+            simd.to_bfloat16(weights, place);
         }
     }
 }
 
+/// The values of one vector of a row, zero beyond its end.
 #[inline(always)]
-fn pair_up(first: &[u16], second: &[u16], words: &mut [u32]) {
-    for ((word, first), second) in words.iter_mut().zip(first).zip(second) {
-        *word = u32::from(*first) | u32::from(*second) << 16;
+fn sixteen<T: Copy + Default>(row: &[T], vector: usize) -> [T; LANES] {
+    let values = row.get(vector * LANES..).unwrap_or_default();
+    if let Some(whole) = values.first_chunk() {
+        return *whole;
     }
+    let mut padded = [T::default(); LANES];
+    padded[..values.len()].copy_from_slice(values);
+    padded
 }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::KEY_BLOCK;
 use super::operands::Operands;
 use crate::lane::{LANES, Lane};
-use crate::math::exp_at_most_one;
+use crate::math::exp2_at_most_one;
 use crate::simd::Simd;
 use crate::tile::{Rows, load_rows, multiply, store_rows};
 
@@ -31,32 +31,56 @@ impl<G: Copy> PackedHead<'_, G> {
         simd: S,
         first: usize,
         scores: &mut [f32],
-        weights: &mut Vec<G>,
+        weights: &mut [G],
         sums: &mut [f32],
     ) {
-        let mut largest = [f32::NEG_INFINITY; N];
-        let mut totals = [0.0; N];
+        let mut softmax = [Softmax { largest: f32::NEG_INFINITY, total: 0.0 }; N];
+        let stride = KEY_BLOCK / P::NUMBERS;
         for start in (0..self.tokens).step_by(KEY_BLOCK) {
             let keys = start..self.tokens.min(start + KEY_BLOCK);
             self.score::<S, P, N, V>(simd, first, keys.clone(), scores);
+            // One step of all queries after another: what a step of one query waits for, the others need not wait for.
+            let scores = scores.as_chunks::<KEY_BLOCK>().0;
             let mut corrections = [0.0; N];
-            for (i, row) in scores.chunks_exact_mut(KEY_BLOCK).take(N).enumerate() {
-                corrections[i] = soften(simd, &mut row[..keys.len()], &mut largest[i], &mut totals[i]);
+            let mut vectors = [simd.splat(0.0); N];
+            for i in 0..N {
+                vectors[i] = largest_lanes(simd, &scores[i][..keys.len()]);
             }
-            let weights = P::weights(simd, N, keys.len(), scores, weights);
-            self.weigh::<S, P, N, V>(simd, keys, corrections, weights, sums);
+            for i in 0..N {
+                corrections[i] = softmax[i].rise(simd.max_lanes(vectors[i]));
+            }
+            for i in 0..N {
+                let (scores, weights) = (&scores[i][..keys.len()], &mut weights[i * stride..][..stride]);
+                vectors[i] = weigh_scores::<S, P>(simd, self.scale(), scores, softmax[i].largest, weights);
+            }
+            for i in 0..N {
+                if start > 0 {
+                    let mut correction = [0.0; LANES];
+                    simd.store(exp2_at_most_one(simd, simd.splat(corrections[i] * self.scale())), &mut correction);
+                    corrections[i] = correction[0];
+                    softmax[i].total *= correction[0];
+                }
+                softmax[i].total += simd.sum_lanes(vectors[i]);
+            }
+            self.weigh::<S, P, N, V>(simd, keys, corrections, Rows { data: weights, stride }, sums);
         }
-        for (row, total) in sums.chunks_exact_mut(self.value_width).zip(totals) {
-            let total = simd.splat(total);
+        for (row, softmax) in sums.chunks_exact_mut(self.value_width).zip(softmax) {
+            let total = simd.splat(softmax.total);
             for values in row.as_chunks_mut::<LANES>().0 {
                 simd.store(simd.div(simd.load(values), total), values);
             }
         }
     }
 
-    /// Scaled scores of `N` queries with the keys of one block, into `scores` (`[N, KEY_BLOCK]`).
+    /// What scores are multiplied by, so that weights are their powers of two.
     #[inline(always)]
     #[expect(clippy::cast_precision_loss, reason = "a head has far fewer than 2^24 columns")]
+    fn scale(&self) -> f32 {
+        std::f32::consts::LOG2_E / (self.head_dim as f32).sqrt()
+    }
+
+    /// Products of `N` queries with the keys of one block, into `scores` (`[N, KEY_BLOCK]`).
+    #[inline(always)]
     fn score<S: Simd, P: Operands<S, Group = G>, const N: usize, const V: usize>(
         &self,
         simd: S,
@@ -65,18 +89,11 @@ impl<G: Copy> PackedHead<'_, G> {
         scores: &mut [f32],
     ) {
         let width = V * LANES;
-        let scale = simd.splat(1.0 / (self.head_dim as f32).sqrt());
         for start in keys.clone().step_by(width) {
             let panel = &self.keys[start / width * self.depth * V..][..self.depth * V];
             let zero = [[simd.splat(0.0); V]; N];
             let products = multiply::<S, P, N, V>(simd, self.queries, first, self.query_column, panel, &[], zero);
-            let mut scaled = zero;
-            for i in 0..N {
-                for v in 0..V {
-                    scaled[i][v] = simd.mul(products[i][v], scale);
-                }
-            }
-            store_rows(simd, scaled, &mut scores[start - keys.start..], KEY_BLOCK, width);
+            store_rows(simd, products, &mut scores[start - keys.start..], KEY_BLOCK, width);
         }
     }
 
@@ -113,36 +130,60 @@ impl<G: Copy> PackedHead<'_, G> {
     }
 }
 
-/// Turns a block's scores into weights relative to the largest score so far, adds them to `total` and returns the factor
-/// by which what was summed before shrinks.
-#[inline(always)]
-fn soften<S: Simd>(simd: S, scores: &mut [f32], largest: &mut f32, total: &mut f32) -> f32 {
-    let (vectors, rest) = scores.as_chunks_mut::<LANES>();
-    let mut block_largest = simd.splat(f32::NEG_INFINITY);
-    for values in &*vectors {
-        block_largest = simd.max(block_largest, simd.load(values));
-    }
-    if !rest.is_empty() {
-        block_largest = simd.max(block_largest, simd.load_partial(rest, f32::NEG_INFINITY));
-    }
-    let block_largest = simd.max_lanes(block_largest);
-    let new_largest = if *largest > block_largest { *largest } else { block_largest };
+/// Where the running softmax of one query is.
+#[derive(Clone, Copy)]
+struct Softmax {
+    /// The largest score so far.
+    largest: f32,
+    /// The sum of the weights so far, relative to that of the largest score.
+    total: f32,
+}
 
-    let shift = simd.splat(new_largest);
-    let mut sum = simd.splat(0.0);
+impl Softmax {
+    /// Takes in the largest score of the next block; returns by how much the largest one before is below that.
+    #[inline(always)]
+    fn rise(&mut self, block_largest: f32) -> f32 {
+        let before = self.largest;
+        self.largest = if before > block_largest { before } else { block_largest };
+        before - self.largest
+    }
+}
+
+/// The largest score of each lane.
+#[inline(always)]
+fn largest_lanes<S: Simd>(simd: S, scores: &[f32]) -> S::Vector {
+    let (vectors, rest) = scores.as_chunks::<LANES>();
+    let mut largest = simd.load_partial(rest, f32::NEG_INFINITY);
     for values in vectors {
-        let weight = exp_at_most_one(simd, simd.sub(simd.load(values), shift));
-        sum = simd.add(sum, weight);
-        simd.store(weight, values);
+        largest = simd.max(largest, simd.load(values));
     }
-    if !rest.is_empty() {
-        let weight = exp_at_most_one(simd, simd.sub(simd.load_partial(rest, f32::NEG_INFINITY), shift));
+    largest
+}
+
+/// Turns scores into weights relative to that of `largest`, and returns their sum in each lane. Beyond the last score there are weights of
+/// next to nothing up to a whole vector.
+#[inline(always)]
+fn weigh_scores<S: Simd, P: Operands<S>>(
+    simd: S,
+    scale: f32,
+    scores: &[f32],
+    largest: f32,
+    weights: &mut [P::Group],
+) -> S::Vector {
+    let (scale, largest) = (simd.splat(scale), simd.splat(largest));
+    let mut sum = simd.splat(0.0);
+    let (vectors, rest) = scores.as_chunks::<LANES>();
+    let mut places = weights.chunks_exact_mut(LANES / P::NUMBERS);
+    for (values, place) in vectors.iter().zip(&mut places) {
+        let weight = exp2_at_most_one(simd, simd.mul(simd.sub(simd.load(values), largest), scale));
         sum = simd.add(sum, weight);
-        simd.store_partial(weight, rest);
+        P::put(simd, weight, place);
     }
-    let mut correction = [0.0; LANES];
-    simd.store(exp_at_most_one(simd, simd.splat(*largest - new_largest)), &mut correction);
-    *total = *total * correction[0] + simd.sum_lanes(sum);
-    *largest = new_largest;
-    correction[0]
+    if let Some(place) = places.next().filter(|_| !rest.is_empty()) {
+        let last = simd.load_partial(rest, f32::NEG_INFINITY);
+        let weight = exp2_at_most_one(simd, simd.mul(simd.sub(last, largest), scale));
+        sum = simd.add(sum, weight);
+        P::put(simd, weight, place);
+    }
+    sum
 }

@@ -5,8 +5,9 @@ use std::arch::x86_64::{
     _mm512_castps_si512, _mm512_castsi512_ps, _mm512_cmp_ps_mask, _mm512_cmpge_epu16_mask, _mm512_cvtph_ps,
     _mm512_div_ps, _mm512_fmadd_ps, _mm512_getexp_ps, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_mask_add_epi16,
     _mm512_mask_blend_ps, _mm512_mask_loadu_ps, _mm512_mask_storeu_ps, _mm512_max_ps, _mm512_min_ps, _mm512_mul_ps,
-    _mm512_roundscale_ps, _mm512_set1_epi16, _mm512_set1_ps, _mm512_slli_epi32, _mm512_storeu_ps, _mm512_storeu_si512,
-    _mm512_sub_ps,
+    _mm512_roundscale_ps, _mm512_set1_epi16, _mm512_set1_ps, _mm512_setzero_si512, _mm512_shuffle_i32x4,
+    _mm512_slli_epi32, _mm512_storeu_ps, _mm512_storeu_si512, _mm512_sub_ps, _mm512_unpackhi_epi32,
+    _mm512_unpackhi_epi64, _mm512_unpacklo_epi32, _mm512_unpacklo_epi64,
 };
 
 use super::amx::Amx;
@@ -28,7 +29,7 @@ pub(crate) struct Avx512<const EXTENSIONS: u8 = PLAIN> {
 macro_rules! intrinsic {
     ($call:expr) => {
         // SAFETY: `self` is an `Avx512`, made only in the functions below, whose caller has seen that the processor has the
-        // features; memory operands are references to sixteen numbers or 32 words, or slices under a mask of their length, and the
+        // features; memory operands are references to sixteen numbers or 32 halves of one, or slices under a mask of their length, and the
         // unaligned forms are used.
         unsafe { $call }
     };
@@ -72,6 +73,41 @@ impl<const EXTENSIONS: u8> Simd for Avx512<EXTENSIONS> {
                 _mm512_storeu_si512(half.as_mut_ptr().cast(), sums);
             });
         }
+    }
+    #[inline(always)]
+    fn transpose(self, rows: &[[u32; LANES]; LANES]) -> [[u32; LANES]; LANES] {
+        let zero = intrinsic!(_mm512_setzero_si512());
+        let (mut pairs, mut fours, mut columns) = ([zero; LANES], [zero; LANES], [[0; LANES]; LANES]);
+        // Twos of rows, then fours: `fours[4 * i + j]` holds columns j, j + 4, j + 8 and j + 12 of rows 4 i to 4 i + 3.
+        for (i, [even, odd]) in rows.as_chunks().0.iter().enumerate() {
+            let (even, odd) =
+                intrinsic!((_mm512_loadu_si512(even.as_ptr().cast()), _mm512_loadu_si512(odd.as_ptr().cast())));
+            pairs[2 * i] = intrinsic!(_mm512_unpacklo_epi32(even, odd));
+            pairs[2 * i + 1] = intrinsic!(_mm512_unpackhi_epi32(even, odd));
+        }
+        for i in 0..4 {
+            let [a, b, c, d] = [0, 1, 2, 3].map(|j| pairs[4 * i + j]);
+            fours[4 * i] = intrinsic!(_mm512_unpacklo_epi64(a, c));
+            fours[4 * i + 1] = intrinsic!(_mm512_unpackhi_epi64(a, c));
+            fours[4 * i + 2] = intrinsic!(_mm512_unpacklo_epi64(b, d));
+            fours[4 * i + 3] = intrinsic!(_mm512_unpackhi_epi64(b, d));
+        }
+        for j in 0..4 {
+            let [a, b, c, d] = [0, 4, 8, 12].map(|i| fours[i + j]);
+            // The even quarters of a register, then the odd ones.
+            let even = intrinsic!((_mm512_shuffle_i32x4::<0x88>(a, b), _mm512_shuffle_i32x4::<0x88>(c, d)));
+            let odd = intrinsic!((_mm512_shuffle_i32x4::<0xdd>(a, b), _mm512_shuffle_i32x4::<0xdd>(c, d)));
+            let whole = intrinsic!([
+                _mm512_shuffle_i32x4::<0x88>(even.0, even.1),
+                _mm512_shuffle_i32x4::<0x88>(odd.0, odd.1),
+                _mm512_shuffle_i32x4::<0xdd>(even.0, even.1),
+                _mm512_shuffle_i32x4::<0xdd>(odd.0, odd.1),
+            ]);
+            for (quarter, column) in whole.into_iter().enumerate() {
+                intrinsic!(_mm512_storeu_si512(columns[4 * quarter + j].as_mut_ptr().cast(), column));
+            }
+        }
+        columns
     }
     #[inline(always)]
     fn at_least(self, block: &[u16; 64], limit: u16) -> u64 {

@@ -6,6 +6,8 @@ use proptest::prelude::*;
 
 use super::layer::{Layer, layers};
 use super::{Numbers, every_level, fused_levels};
+use crate::lane::LANES;
+use crate::simd::{Kernel, Simd};
 use crate::{
     Activation, AttentionScratch, AttentionShape, EmbeddingTables, Format, LayerNorm, Level, VectorTable, activate,
     add_layer_norm, attention, embedding_bag_mean, embedding_sum, l2_normalize, layer_norm,
@@ -198,6 +200,29 @@ fn rows_and_features_stand_alone() {
             let mut part = vec![0.0; (30 - first) * shape.hidden()];
             attention(level, Format::Float32, shape, &qkv, first..30, &mut scratch, &mut part);
             assert_eq!(part, together[first * shape.hidden()..], "{level:?}");
+        }
+    }
+}
+
+struct Transpose([[u32; LANES]; LANES]);
+
+impl Kernel for Transpose {
+    type Output = [[u32; LANES]; LANES];
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) -> Self::Output {
+        simd.transpose(&self.0)
+    }
+}
+
+/// Any bits, those of NaN among them, go where they belong.
+#[test]
+fn rows_become_columns() {
+    let rows: [[u32; LANES]; LANES] = std::array::from_fn(|row| {
+        std::array::from_fn(|column| u32::try_from(row * LANES + column).unwrap().wrapping_mul(0x7fa0_1235))
+    });
+    for level in every_level() {
+        for (column, values) in level.run(Transpose(rows)).iter().enumerate() {
+            assert_eq!(*values, rows.map(|row| row[column]), "{level:?}, column {column}");
         }
     }
 }
