@@ -35,7 +35,7 @@ impl<G: Copy> PackedHead<'_, G> {
         sums: &mut [f32],
     ) {
         let mut softmax = [Softmax { largest: f32::NEG_INFINITY, total: 0.0 }; N];
-        let stride = KEY_BLOCK / P::NUMBERS;
+        let (scale, stride) = (self.scale(), KEY_BLOCK / P::NUMBERS);
         for start in (0..self.tokens).step_by(KEY_BLOCK) {
             let keys = start..self.tokens.min(start + KEY_BLOCK);
             self.score::<S, P, N, V>(simd, first, keys.clone(), scores);
@@ -47,19 +47,16 @@ impl<G: Copy> PackedHead<'_, G> {
                 vectors[i] = largest_lanes(simd, &scores[i][..keys.len()]);
             }
             for i in 0..N {
-                corrections[i] = softmax[i].rise(simd.max_lanes(vectors[i]));
+                let rise = softmax[i].rise_to(simd.max_lanes(vectors[i]));
+                if start > 0 {
+                    corrections[i] = softmax[i].shrink(simd, rise * scale);
+                }
             }
             for i in 0..N {
                 let (scores, weights) = (&scores[i][..keys.len()], &mut weights[i * stride..][..stride]);
-                vectors[i] = weigh_scores::<S, P>(simd, self.scale(), scores, softmax[i].largest, weights);
+                vectors[i] = weigh_scores::<S, P>(simd, scale, scores, softmax[i].largest, weights);
             }
             for i in 0..N {
-                if start > 0 {
-                    let mut correction = [0.0; LANES];
-                    simd.store(exp2_at_most_one(simd, simd.splat(corrections[i] * self.scale())), &mut correction);
-                    corrections[i] = correction[0];
-                    softmax[i].total *= correction[0];
-                }
                 softmax[i].total += simd.sum_lanes(vectors[i]);
             }
             self.weigh::<S, P, N, V>(simd, keys, corrections, Rows { data: weights, stride }, sums);
@@ -140,12 +137,21 @@ struct Softmax {
 }
 
 impl Softmax {
-    /// Takes in the largest score of the next block; returns by how much the largest one before is below that.
+    /// Takes in the largest score of the next block; returns the largest one before, less the largest one now.
     #[inline(always)]
-    fn rise(&mut self, block_largest: f32) -> f32 {
+    fn rise_to(&mut self, block_largest: f32) -> f32 {
         let before = self.largest;
         self.largest = if before > block_largest { before } else { block_largest };
         before - self.largest
+    }
+
+    /// Makes what was summed so far relative to a larger score, `power` powers of two away; returns the factor.
+    #[inline(always)]
+    fn shrink<S: Simd>(&mut self, simd: S, power: f32) -> f32 {
+        let mut factor = [0.0; LANES];
+        simd.store(exp2_at_most_one(simd, simd.splat(power)), &mut factor);
+        self.total *= factor[0];
+        factor[0]
     }
 }
 
@@ -175,15 +181,25 @@ fn weigh_scores<S: Simd, P: Operands<S>>(
     let (vectors, rest) = scores.as_chunks::<LANES>();
     let mut places = weights.chunks_exact_mut(LANES / P::NUMBERS);
     for (values, place) in vectors.iter().zip(&mut places) {
-        let weight = exp2_at_most_one(simd, simd.mul(simd.sub(simd.load(values), largest), scale));
-        sum = simd.add(sum, weight);
-        P::put(simd, weight, place);
+        sum = simd.add(sum, weigh_vector::<S, P>(simd, scale, simd.load(values), largest, place));
     }
     if let Some(place) = places.next().filter(|_| !rest.is_empty()) {
         let last = simd.load_partial(rest, f32::NEG_INFINITY);
-        let weight = exp2_at_most_one(simd, simd.mul(simd.sub(last, largest), scale));
-        sum = simd.add(sum, weight);
-        P::put(simd, weight, place);
+        sum = simd.add(sum, weigh_vector::<S, P>(simd, scale, last, largest, place));
     }
     sum
+}
+
+/// [`weigh_scores`] of one vector: its weights.
+#[inline(always)]
+fn weigh_vector<S: Simd, P: Operands<S>>(
+    simd: S,
+    scale: S::Vector,
+    scores: S::Vector,
+    largest: S::Vector,
+    place: &mut [P::Group],
+) -> S::Vector {
+    let weights = exp2_at_most_one(simd, simd.mul(simd.sub(scores, largest), scale));
+    P::put(simd, weights, place);
+    weights
 }
