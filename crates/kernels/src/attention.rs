@@ -98,7 +98,7 @@ pub(crate) fn attention_of_bfloat16(
     let tokens = tokens_of(shape, qkv, &queries, output);
     let AttentionScratch { bfloat16, rounded, .. } = scratch;
     let columns = 3 * shape.hidden();
-    level.run_dots(RoundRows { rows: qkv, columns, depth: columns / 2, groups: rounded, part: 0 });
+    level.run_dots(RoundRows { rows: qkv, columns, depth: columns / 2, groups: rounded });
     let qkv = Rows { data: rounded.as_slice(), stride: columns / 2 };
     for index in 0..shape.heads {
         let (queries, buffers, output) = (queries.clone(), &mut *bfloat16, &mut *output);

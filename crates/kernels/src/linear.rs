@@ -1,5 +1,6 @@
 //! Linear layers: `output = activation(input * weight^T + bias)` with weights packed once.
 
+mod digit_rows;
 mod float_sums;
 mod integer_sums;
 mod prepared_columns;
@@ -11,23 +12,24 @@ use std::ops::Range;
 
 use crate::activation::Activation;
 use crate::lane::Lane;
-use crate::packed_matrix::{FLOAT32_PARTS, PackedMatrix, Panels, TilePanels};
+use crate::packed_matrix::{DIGITS, PackedMatrix, Panels, TilePanels};
 use crate::simd::TILE;
+use digit_rows::DigitRows;
 use float_sums::{Bfloat16Linear, Float32Linear, FloatSums};
 use integer_sums::IntegerSums;
 pub use prepared_columns::{PreparedColumns, linear_of_columns, side_by_side};
 pub(crate) use rounded_rows::RoundRows;
 use rounded_rows::{QuantizeRows, tile_order};
 pub(crate) use row_errors::{KNOWN_SCALES, RowErrors};
-use tile_blocks::TileBlocks;
+use tile_blocks::{Outputs, TileBlocks};
 
 /// Working memory of [`linear`], kept between calls: the rounded input.
 #[derive(Debug, Default)]
 pub struct LinearScratch {
     groups: Vec<u32>,
     ranges: Vec<RowRange>,
-    /// In the order of tiles: the input, or the three parts of a float32 one.
-    lines: [Vec<Lane<u32>>; FLOAT32_PARTS],
+    /// In the order of tiles: the input, or each digit of a float32 one.
+    lines: [Vec<Lane<u32>>; DIGITS],
 }
 
 impl LinearScratch {
@@ -44,7 +46,7 @@ impl LinearScratch {
         match &weight.panels {
             Panels::Float32(_) => {}
             Panels::Bfloat16(_) => {
-                level.run_dots(RoundRows { rows, columns, depth: columns.div_ceil(2), groups, part: 0 });
+                level.run_dots(RoundRows { rows, columns, depth: columns.div_ceil(2), groups });
             }
             Panels::Int8(panels) => {
                 let (depth, part) = (columns.div_ceil(4), panels.groups.words());
@@ -55,13 +57,13 @@ impl LinearScratch {
                 let depth = tiles * TILE;
                 match panels {
                     TilePanels::Float32(_) => {
-                        for (part, lines) in lines.iter_mut().enumerate() {
-                            level.run_dots(RoundRows { rows, columns, depth, groups, part });
-                            tile_order(groups, tiles, lines);
+                        level.run_dots(DigitRows { rows, columns, depth, groups, ranges });
+                        for (digits, lines) in groups.chunks_exact((groups.len() / DIGITS).max(1)).zip(lines) {
+                            tile_order(digits, tiles, lines);
                         }
                         return;
                     }
-                    TilePanels::Bfloat16(_) => level.run_dots(RoundRows { rows, columns, depth, groups, part: 0 }),
+                    TilePanels::Bfloat16(_) => level.run_dots(RoundRows { rows, columns, depth, groups }),
                     TilePanels::Int8(panels) => {
                         let part = panels.groups.words();
                         level.run_dots(QuantizeRows { rows, columns, depth, groups, part, ranges });
@@ -104,7 +106,7 @@ impl<'a> OutputColumns<'a> {
 /// `input` is `[rows, input_features]`, `bias` has all `output_features` values, `output` has as many rows as `input`.
 /// In float32 and bfloat16 each output is one chain of multiply-adds from the bias, over the input features in order (in each pair
 /// of bfloat16 the second first); in int8 it is the bias and an exact integer sum, scaled once, or one such sum a group after another.
-/// Matrix tiles have their own order and make six bfloat16 products of a float32 one. A row is rounded and quantized by itself.
+/// Matrix tiles have their own order in bfloat16; in float32 they add six exact integer sums of digits. A row is rounded and quantized by itself.
 pub fn linear(
     weight: &PackedMatrix,
     bias: &[f32],
@@ -159,7 +161,8 @@ pub(crate) fn linear_of_prepared(
         Panels::Tiles(panels) => {
             let depth = panels.depth(depth);
             assert_eq!(lines[0].len(), rows.next_multiple_of(2 * TILE) * depth, "input rows in whole row blocks");
-            level.run_tiles(TileBlocks { panels, depth, bias, activation, input: lines, ranges, features, output });
+            let outputs = Outputs { bias, activation, features, columns: output };
+            level.run_tiles(TileBlocks { panels, depth, input: lines, ranges, outputs });
         }
     }
 }

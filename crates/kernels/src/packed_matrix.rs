@@ -1,14 +1,18 @@
 //! A linear layer's weight, packed once into what its level reads.
 
 mod byte_panels;
+mod digit_panels;
 
 use std::ops::Range;
 
-use crate::bfloat16::{bfloat16_bits, bfloat16_value};
+use crate::bfloat16::bfloat16_bits;
 use crate::lane::{LANES, Lane};
 use crate::level::Level;
 use crate::simd::{BLOCK, Kernel, Simd, TILE};
 pub(crate) use byte_panels::{ByteGroups, BytePanels, byte_scale, quantized};
+#[cfg(test)]
+pub(crate) use digit_panels::digits_of;
+pub(crate) use digit_panels::{DIGITS, DigitPanels, MOST_STEPS, STEPS, steps_in_one, unit_of};
 
 /// The numbers that a product is computed with. Inputs, sums and outputs are float32 in each case; the weights are rounded when
 /// they are packed, the inputs row by row before the product.
@@ -40,15 +44,11 @@ pub struct PackedMatrix {
     output_features: usize,
 }
 
-/// The number of bfloat16 whose sum is a float32: 24 bits, 8 at a time.
-pub(crate) const FLOAT32_PARTS: usize = 3;
-
 /// The lines of a weight that matrix tiles multiply, by format, in the order of [`Tiles`](crate::simd::Tiles): panels of 32 output
 /// features, within a panel pairs of tiles.
 #[derive(Clone, Debug)]
 pub(crate) enum TilePanels {
-    /// Each weight as the sum of three bfloat16, the largest first.
-    Float32([Vec<Lane<u32>>; FLOAT32_PARTS]),
+    Float32(DigitPanels),
     Bfloat16(Vec<Lane<u32>>),
     Int8(BytePanels),
 }
@@ -57,8 +57,8 @@ impl TilePanels {
     /// Tiles of a row of `columns` values.
     pub(crate) fn depth(&self, columns: usize) -> usize {
         match self {
-            Self::Float32(_) | Self::Bfloat16(_) => columns.div_ceil(2 * TILE),
-            Self::Int8(_) => columns.div_ceil(4 * TILE),
+            Self::Bfloat16(_) => columns.div_ceil(2 * TILE),
+            Self::Float32(_) | Self::Int8(_) => columns.div_ceil(4 * TILE),
         }
     }
 }
@@ -110,7 +110,12 @@ impl PackedMatrix {
         input_features: usize,
     ) -> Self {
         assert_eq!(weight.len(), output_features * input_features, "weight of [output, input] features");
-        let tiles = tiles && format != Format::GroupedInt8;
+        let tiles = tiles
+            && match format {
+                Format::Float32 => input_features <= digit_panels::MOST_FEATURES,
+                Format::Bfloat16 | Format::Int8 => true,
+                Format::GroupedInt8 => false,
+            };
         let panel_vectors = if tiles { BLOCK / LANES } else { level.run(PanelVectors) };
         let shape = Shape { tiles, panel_vectors, input_features, output_features };
         let pair = |_, _, [low, high]: [f32; 2]| u32::from(bfloat16_bits(low)) | u32::from(bfloat16_bits(high)) << 16;
@@ -118,16 +123,7 @@ impl PackedMatrix {
             (Format::Float32, false) => {
                 Panels::Float32(shape.pack::<1, f32>(weight, Lane::ZERO, |_, _, [value]| value))
             }
-            (Format::Float32, true) => {
-                let rest = |value: f32| value - bfloat16_value(bfloat16_bits(value));
-                Panels::Tiles(TilePanels::Float32([
-                    shape.pack(weight, Lane::ZERO_WORDS, pair),
-                    shape.pack(weight, Lane::ZERO_WORDS, |output, k, values| pair(output, k, values.map(rest))),
-                    shape.pack(weight, Lane::ZERO_WORDS, |output, k, values| {
-                        pair(output, k, values.map(rest).map(rest))
-                    }),
-                ]))
-            }
+            (Format::Float32, true) => Panels::Tiles(TilePanels::Float32(shape.pack_digits(weight))),
             (Format::Bfloat16, false) => Panels::Bfloat16(shape.pack(weight, Lane::ZERO_WORDS, pair)),
             (Format::Bfloat16, true) => Panels::Tiles(TilePanels::Bfloat16(shape.pack(weight, Lane::ZERO_WORDS, pair))),
             (Format::Int8, false) => Panels::Int8(shape.pack_int8(weight, ByteGroups::one(input_features))),

@@ -25,7 +25,7 @@ mod tiles;
 pub(crate) use dots::{DotKernel, Dots};
 #[cfg(any(test, feature = "emulated-tiles"))]
 pub(crate) use tiles::EmulatedTiles;
-pub(crate) use tiles::{BLOCK, BLOCK_LINES, TILE, TileKernel, Tiles};
+pub(crate) use tiles::{BLOCK, BLOCK_LINES, TILE, TileKernel, TileProduct, Tiles};
 
 use crate::lane::{LANES, Lane};
 

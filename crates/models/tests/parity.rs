@@ -61,6 +61,16 @@ fn dense_fixtures_at_every_level() {
                 let same = fused[usize::from(level.has_bfloat16())].get_or_insert_with(|| rows.clone());
                 assert_eq!(*same, rows, "{name}, {dtype:?}: {level:?}");
             }
+            // Tiles multiply the feed-forward's wide input in bfloat16, the others in int8.
+            let bound = if dtype == Dtype::Int8 { 0.999 } else { 0.9999 };
+            let narrow = fused.iter().flatten().last().unwrap();
+            for level in
+                Level::available().into_iter().chain([Level::emulated_tiles()]).filter(|level| level.has_tiles())
+            {
+                let model = DenseModel::load(&level.into(), dtype, &files).unwrap();
+                let cosine = cosine(narrow, &model.embed(&batch, 0, &Cancel::new()).unwrap());
+                assert!(cosine >= bound, "{name}, {dtype:?}: {cosine} at {level:?}");
+            }
             if let [Some(float32), Some(bfloat16)] = &fused {
                 let cosine = cosine(float32, bfloat16);
                 assert!(cosine >= 0.9999, "{name}, {dtype:?}: {cosine} with and without attention in bfloat16");

@@ -1,7 +1,6 @@
 //! The input of a product in fewer bits, each row by itself.
 
 use super::RowRange;
-use crate::bfloat16::bfloat16_value;
 use crate::lane::{LANES, Lane};
 use crate::simd::{DotKernel, Dots, TILE};
 
@@ -13,25 +12,23 @@ pub(crate) struct RoundRows<'a> {
     pub(crate) depth: usize,
     /// Becomes `[rows, depth]`.
     pub(crate) groups: &'a mut Vec<u32>,
-    /// How often to take away what is rounded, and round the rest: 0 gives `bfloat16(x)`, 1 `bfloat16(x - bfloat16(x))`.
-    pub(crate) part: usize,
 }
 
 impl DotKernel for RoundRows<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Dots>(self, simd: S) {
-        let Self { rows, columns, depth, groups, part } = self;
+        let Self { rows, columns, depth, groups } = self;
         groups.resize(rows.len() / columns.max(1) * depth, 0);
         for (row, groups) in rows.chunks_exact(columns.max(1)).zip(groups.chunks_exact_mut(depth.max(1))) {
             let halves: &mut [u16] = bytemuck::cast_slice_mut(groups);
             let (vectors, rest) = row.as_chunks::<LANES>();
             for (values, place) in vectors.iter().zip(halves.as_chunks_mut::<LANES>().0) {
-                round_part(simd, simd.load(values), part, place);
+                simd.to_bfloat16(simd.load(values), place);
             }
             if let Some(place) = halves.get_mut(vectors.len() * LANES..).filter(|_| !rest.is_empty()) {
                 let mut rounded = [0; LANES];
-                round_part(simd, simd.load_partial(rest, 0.0), part, &mut rounded);
+                simd.to_bfloat16(simd.load_partial(rest, 0.0), &mut rounded);
                 let length = place.len().min(LANES);
                 place[..length].copy_from_slice(&rounded[..length]);
             }
@@ -39,16 +36,6 @@ impl DotKernel for RoundRows<'_> {
                 beyond.fill(0);
             }
         }
-    }
-}
-
-/// Rounds a vector, or what is left of it after `part` roundings.
-#[inline(always)]
-fn round_part<S: Dots>(simd: S, mut vector: S::Vector, part: usize, rounded: &mut [u16; LANES]) {
-    simd.to_bfloat16(vector, rounded);
-    for _ in 0..part {
-        vector = simd.sub(vector, simd.load(&rounded.map(bfloat16_value)));
-        simd.to_bfloat16(vector, rounded);
     }
 }
 
@@ -111,14 +98,7 @@ impl DotKernel for QuantizeRows<'_> {
 #[inline(always)]
 #[expect(clippy::cast_possible_truncation, reason = "rounded to 0..=255")]
 fn range_of<S: Dots>(simd: S, values: &[f32]) -> RowRange {
-    let (vectors, rest) = values.as_chunks::<LANES>();
-    let mut extent = Extent::new(simd);
-    for values in vectors {
-        extent.see(simd, simd.load(values));
-    }
-    if !rest.is_empty() {
-        extent.see(simd, simd.load_partial(rest, 0.0));
-    }
+    let extent = Extent::of(simd, values);
     let (least, most) = (-simd.max_lanes(simd.sub(simd.splat(0.0), extent.least)), simd.max_lanes(extent.most));
     let scale = (most - least) / 255.0 + simd.sum_lanes(extent.not_finite);
     let zero_point = (-least * inverse(scale)).round_ties_even().clamp(0.0, 255.0);
@@ -150,18 +130,26 @@ fn quantize_part<S: Dots>(simd: S, values: &[f32], range: RowRange, bytes: &mut 
 }
 
 /// The range of the values seen so far, zero included.
-struct Extent<V> {
-    least: V,
-    most: V,
+pub(super) struct Extent<V> {
+    pub(super) least: V,
+    pub(super) most: V,
     /// Zero for numbers, NaN once an infinity or NaN was seen.
-    not_finite: V,
+    pub(super) not_finite: V,
 }
 
 impl<V: Copy> Extent<V> {
     #[inline(always)]
-    fn new<S: Dots<Vector = V>>(simd: S) -> Self {
+    pub(super) fn of<S: Dots<Vector = V>>(simd: S, values: &[f32]) -> Self {
+        let (vectors, rest) = values.as_chunks::<LANES>();
         let zero = simd.splat(0.0);
-        Self { least: zero, most: zero, not_finite: zero }
+        let mut extent = Self { least: zero, most: zero, not_finite: zero };
+        for values in vectors {
+            extent.see(simd, simd.load(values));
+        }
+        if !rest.is_empty() {
+            extent.see(simd, simd.load_partial(rest, 0.0));
+        }
+        extent
     }
 
     #[inline(always)]

@@ -8,20 +8,22 @@ use std::arch::x86_64::{__cpuid_count, _xgetbv};
 use std::marker::PhantomData;
 use std::sync::OnceLock;
 
-use super::tiles::{BLOCK_LINES, TILE, Tiles, checked_tiles};
+use super::tiles::{BLOCK_LINES, TILE, TileProduct, Tiles, checked_tiles};
 use crate::lane::Lane;
 
 /// Whether the processor has tiles of bfloat16 and bytes, and the system lets this process use them.
 pub(crate) fn is_detected() -> bool {
     static DETECTED: OnceLock<bool> = OnceLock::new();
-    *DETECTED.get_or_init(|| has_instructions() && system_saves_tiles() && has_permission())
+    *DETECTED.get_or_init(|| {
+        instructions().iter().all(|(_, detected)| *detected) && system_saves_tiles() && has_permission()
+    })
 }
 
-/// CPUID leaf 7: AMX-BF16, AMX-TILE and AMX-INT8.
-fn has_instructions() -> bool {
-    const AMX: u32 = 1 << 22 | 1 << 24 | 1 << 25;
-    // Leaf 0 gives the highest leaf there is.
-    __cpuid_count(0, 0).eax >= 7 && __cpuid_count(7, 0).edx & AMX == AMX
+/// The instruction sets used here, named as in `/proc/cpuinfo` but for underscores, and whether the processor has them.
+pub(crate) fn instructions() -> [(&'static str, bool); 3] {
+    // Leaf 0 gives the highest leaf there is; leaf 7 says AMX-BF16, AMX-TILE and AMX-INT8.
+    let features = if __cpuid_count(0, 0).eax >= 7 { __cpuid_count(7, 0).edx } else { 0 };
+    [("amxbf16", 22), ("amxtile", 24), ("amxint8", 25)].map(|(name, bit)| (name, features & 1 << bit != 0))
 }
 
 /// Whether the system saves the tiles' configuration and data (bits 17 and 18) when it switches threads.
@@ -106,14 +108,20 @@ impl Drop for Amx {
     }
 }
 
-/// Adds `tiles` tile products to the block of sums behind `sums`, by the instruction `$multiply`.
+/// Adds `$products` to the block of sums behind `$sums`, by the instruction `$multiply`. The sums stay in registers from the first
+/// product to the last.
 macro_rules! add_products {
-    ($multiply:literal, $input:expr, $weights:expr, $sums:expr) => {{
-        let tiles = checked_tiles($input, $weights);
-        if tiles > 0 {
+    ($multiply:literal, $products:expr, $sums:expr) => {{
+        let tiles = checked_tiles(&$products);
+        let count = $products.len();
+        if tiles > 0 && count > 0 {
+            let starts = $products.map(|product| {
+                [product.input[0].as_ptr(), product.input[1].as_ptr(), product.weights.as_ptr()]
+            });
             // SAFETY: an `Amx` exists only where the processor has the instructions, and this thread's tiles are
             // configured as sixteen rows of 64 bytes until it is dropped. A tile load or store at stride 64 touches 1,024
-            // bytes in a row. `checked_tiles` has seen that both inputs hold `tiles * 1024` bytes and the weights `tiles *
+            // bytes in a row. `starts` holds three pointers of eight bytes a product, which the outer loop reads once for each of
+            // `count` products. `checked_tiles` has seen that both inputs of each hold `tiles * 1024` bytes and the weights `tiles *
             // 2048`, which is how far the pointers go in `tiles` rounds; `sums` is 4,096 bytes, exclusively borrowed.
             unsafe {
                 asm!(
@@ -121,6 +129,11 @@ macro_rules! add_products {
                     "tileloadd tmm1, [{sums} + {stride} + 1024]",
                     "tileloadd tmm2, [{sums} + {stride} + 2048]",
                     "tileloadd tmm3, [{sums} + {stride} + 3072]",
+                    "3:",
+                    "mov {upper}, [{starts}]",
+                    "mov {lower}, [{starts} + 8]",
+                    "mov {weights}, [{starts} + 16]",
+                    "mov {left}, {tiles}",
                     "2:",
                     "tileloadd tmm4, [{upper} + {stride}]",
                     "tileloadd tmm6, [{weights} + {stride}]",
@@ -133,18 +146,26 @@ macro_rules! add_products {
                     "add {upper}, 1024",
                     "add {lower}, 1024",
                     "add {weights}, 2048",
-                    "dec {tiles}",
+                    "dec {left}",
                     "jnz 2b",
+                    "add {starts}, 24",
+                    "dec {count}",
+                    "jnz 3b",
                     "tilestored [{sums} + {stride}], tmm0",
                     "tilestored [{sums} + {stride} + 1024], tmm1",
                     "tilestored [{sums} + {stride} + 2048], tmm2",
                     "tilestored [{sums} + {stride} + 3072], tmm3",
-                    upper = inout(reg) $input[0].as_ptr() => _,
-                    lower = inout(reg) $input[1].as_ptr() => _,
-                    weights = inout(reg) $weights.as_ptr() => _,
-                    tiles = inout(reg) tiles => _,
+                    upper = out(reg) _,
+                    lower = out(reg) _,
+                    weights = out(reg) _,
+                    left = out(reg) _,
+                    starts = inout(reg) starts.as_ptr() => _,
+                    count = inout(reg) count => _,
+                    tiles = in(reg) tiles,
                     sums = in(reg) $sums.as_mut_ptr(),
                     stride = in(reg) 4 * TILE,
+                    out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
+                    out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
                     options(nostack),
                 );
             }
@@ -154,12 +175,17 @@ macro_rules! add_products {
 
 impl Tiles for Amx {
     #[inline(always)]
-    fn add_bfloat16(&mut self, input: [&[Lane<u32>]; 2], weights: &[Lane<u32>], sums: &mut [Lane; BLOCK_LINES]) {
-        add_products!("tdpbf16ps", input, weights, sums);
+    fn add_bfloat16<const N: usize>(&mut self, products: [TileProduct<'_>; N], sums: &mut [Lane; BLOCK_LINES]) {
+        add_products!("tdpbf16ps", products, sums);
     }
 
     #[inline(always)]
-    fn add_int8(&mut self, input: [&[Lane<u32>]; 2], weights: &[Lane<u32>], sums: &mut [Lane<u32>; BLOCK_LINES]) {
-        add_products!("tdpbusd", input, weights, sums);
+    fn add_int8<const N: usize>(&mut self, products: [TileProduct<'_>; N], sums: &mut [Lane<u32>; BLOCK_LINES]) {
+        add_products!("tdpbusd", products, sums);
+    }
+
+    #[inline(always)]
+    fn add_signed_int8<const N: usize>(&mut self, products: [TileProduct<'_>; N], sums: &mut [Lane<u32>; BLOCK_LINES]) {
+        add_products!("tdpbssd", products, sums);
     }
 }

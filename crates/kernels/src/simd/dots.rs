@@ -34,7 +34,7 @@ pub(crate) trait Dots: Simd {
         }
     }
 
-    /// Whole numbers from 0 to 255 as bytes.
+    /// Whole numbers from -128 to 255 as bytes, negative ones in two's complement.
     #[inline(always)]
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole and in range by contract")]
     fn to_bytes(self, vector: Self::Vector, bytes: &mut [u8; LANES]) {

@@ -60,11 +60,10 @@ impl<const FUSED: bool> Simd for Scalar<FUSED> {
     }
     #[inline(always)]
     fn round(self, a: Self::Vector) -> Self::Vector {
-        // Adding and taking away 1.5 * 2^23 leaves no room for a fraction; baseline x86-64 has no rounding
-        // instruction, and a call to libm a lane is slow. Larger values have no fraction already.
-        const NO_FRACTION: f32 = 12_582_912.0;
-        const ALREADY_WHOLE: f32 = 4_194_304.0;
-        lanes(|i| if a[i].abs() < ALREADY_WHOLE { (a[i] + NO_FRACTION) - NO_FRACTION } else { a[i] })
+        // Adding and taking away 2^23 leaves no room for a fraction; baseline x86-64 has no rounding instruction, and a call to libm
+        // a lane is slow. Larger values have no fraction already.
+        const WHOLE: f32 = 8_388_608.0;
+        lanes(|i| if a[i].abs() < WHOLE { ((a[i].abs() + WHOLE) - WHOLE).copysign(a[i]) } else { a[i] })
     }
     #[inline(always)]
     fn exp2_shifted(self, shifted: Self::Vector) -> Self::Vector {

@@ -19,6 +19,7 @@ enum Function {
     Exp,
     Exp2AtMostOne,
     Erf,
+    Round,
 }
 
 struct Apply<'a>(Function, &'a [f32]);
@@ -34,11 +35,26 @@ impl Kernel for Apply<'_> {
                 Function::Exp => exp(simd, x),
                 Function::Exp2AtMostOne => exp2_at_most_one(simd, x),
                 Function::Erf => erf(simd, x),
+                Function::Round => simd.round(x),
             };
             simd.store(value, &mut lanes);
             lanes[5]
         };
         self.1.iter().map(|x| one(*x)).collect()
+    }
+}
+
+/// Halves of either parity up to where there are none, and their neighbours; the same zeros.
+#[test]
+fn halves_are_rounded_to_even() {
+    let halves = (0..24).flat_map(|k| (-3..=3).map(move |j: i8| 2.0_f32.powi(k) + f32::from(j) / 2.0));
+    let near = halves.flat_map(|half| [half.next_down(), half, half.next_up()]).chain([f32::MAX, f32::INFINITY, 1e-40]);
+    let inputs: Vec<f32> = near.flat_map(|value| [value, -value]).collect();
+    for level in every_level() {
+        for (x, found) in inputs.iter().zip(level.run(Apply(Function::Round, &inputs))) {
+            assert_eq!(found.to_bits(), x.round_ties_even().to_bits(), "{level:?}: {x} becomes {found}");
+        }
+        assert!(level.run(Apply(Function::Round, &[f32::NAN]))[0].is_nan(), "{level:?}");
     }
 }
 

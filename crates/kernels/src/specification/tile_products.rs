@@ -1,4 +1,4 @@
-//! Products by matrix tiles: exact in bytes, within their rounding in bfloat16 and float32, row by row.
+//! Products by matrix tiles: exact in bytes, within their rounding in bfloat16, within their steps in float32, row by row.
 
 use proptest::prelude::*;
 
@@ -28,20 +28,63 @@ proptest! {
         }
     }
 
-    /// bfloat16: the same products in another order of float32 sums, at most 200 roundings of 2^-24. float32: six
-    /// products' sums of as many terms.
+    /// The same products in another order of float32 sums, at most 200 roundings of 2^-24.
     #[test]
-    fn floats_keep_their_digits(layer in layers()) {
+    fn bfloat16_keeps_its_digits(layer in layers()) {
+        let expected = layer.run(Level::specification(), Format::Bfloat16, Activation::Identity);
         let sizes = sizes(&layer);
-        for (format, bound) in [(Format::Bfloat16, 1.2e-5), (Format::Float32, 1.2e-5)] {
-            let expected = layer.run(Level::specification(), format, Activation::Identity);
-            for level in tile_levels() {
-                let found = layer.run(level, format, Activation::Identity);
-                for ((expected, found), size) in expected.iter().zip(&found).zip(&sizes) {
-                    let difference = (expected - found).abs();
-                    prop_assert!(difference <= bound * size + 1e-7, "{:?} {:?}: {} and {}", level, format, expected, found);
-                }
+        for level in tile_levels() {
+            let found = layer.run(level, Format::Bfloat16, Activation::Identity);
+            for ((expected, found), size) in expected.iter().zip(&found).zip(&sizes) {
+                let difference = (expected - found).abs();
+                prop_assert!(difference <= 1.2e-5 * size + 1e-7, "{:?}: {} and {}", level, expected, found);
             }
+        }
+    }
+
+    /// Rows and features of any size: each has its own unit. A term errs by a step of 2^-24 of the largest number on either side and by
+    /// as much as both for the products of digits that are left out: 2^-22 of the largest product. The bias and its sum round by 2^-24.
+    #[test]
+    fn float32_errs_by_steps_of_the_largest_product(mut layer in layers(), exponents in prop::collection::vec(-60..60i32, 170)) {
+        let depth = layer.depth;
+        for (numbers, exponent) in layer.input.chunks_mut(depth).chain(layer.weight.chunks_mut(depth)).zip(&exponents) {
+            for number in numbers {
+                *number *= 2.0_f32.powi(*exponent);
+            }
+        }
+        let largest = |numbers: &[f32]| numbers.iter().fold(0.0, |largest: f64, number| largest.max(f64::from(number.abs())));
+        let of_emulated = layer.run(Level::emulated_tiles(), Format::Float32, Activation::Identity);
+        let mut found = of_emulated.iter();
+        for row in layer.rows() {
+            for ((weights, bias), found) in layer.neurons().zip(&mut found) {
+                let product: f64 = row.iter().zip(weights).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum();
+                let expected = product + f64::from(bias);
+                let step = 2.0_f64.powi(-22) * largest(row) * largest(weights);
+                let bound = step * depth as f64 + 2.0_f64.powi(-22) * (product.abs() + f64::from(bias.abs()));
+                prop_assert!((f64::from(*found) - expected).abs() <= bound, "{} and {}", expected, found);
+            }
+        }
+        for level in tile_levels() {
+            prop_assert_eq!(&of_emulated, &layer.run(level, Format::Float32, Activation::Identity), "{:?}", level);
+        }
+    }
+}
+
+/// One row of them leaves the others as they are.
+#[test]
+fn rows_and_weights_that_are_not_finite() {
+    let mut layer = Layer::random(&mut Numbers(5), 40, 67, 35);
+    let before = layer.clone();
+    layer.input[2 * 67 + 66] = f32::INFINITY;
+    layer.input[33 * 67] = f32::NAN;
+    layer.weight[7 * 67 + 3] = f32::NEG_INFINITY;
+    for level in tile_levels() {
+        let expected = before.run(level, Format::Float32, Activation::Identity);
+        for (place, (found, expected)) in
+            layer.run(level, Format::Float32, Activation::Identity).iter().zip(expected).enumerate()
+        {
+            let not_finite = [2, 33].contains(&(place / 35)) || place % 35 == 7;
+            assert!(if not_finite { found.is_nan() } else { *found == expected }, "{level:?}, value {place}: {found}");
         }
     }
 }

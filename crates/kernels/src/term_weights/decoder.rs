@@ -98,7 +98,7 @@ impl<'a> DecoderInput<'a> {
             Panels::Float32(_) => Groups::Float32,
             Panels::Bfloat16(_) => {
                 let (mut groups, depth) = (Vec::new(), columns.div_ceil(2));
-                let rows = RoundRows { rows: hidden, columns, depth, groups: &mut groups, part: 0 };
+                let rows = RoundRows { rows: hidden, columns, depth, groups: &mut groups };
                 decoder.weight.level.run_dots(rows);
                 Groups::Bfloat16(groups)
             }
