@@ -15,7 +15,7 @@ const RUNS: usize = 200;
 /// A loop, its name and how many operations one of its instructions does; a multiply-add counts as two.
 struct Loop {
     name: &'static str,
-    operations: usize,
+    operations: f64,
     run: fn(usize),
 }
 
@@ -28,38 +28,51 @@ pub(crate) fn of(level: Level, format: Format) -> (&'static str, f64) {
         run(STEPS);
         start.elapsed().as_secs_f64()
     });
-    (name, (operations * CHAINS * STEPS) as f64 / seconds.fold(f64::INFINITY, f64::min))
+    (name, operations * (CHAINS * STEPS) as f64 / seconds.fold(f64::INFINITY, f64::min))
 }
 
 fn fastest(level: &str, format: Format) -> Loop {
     match (level, format) {
         #[cfg(target_arch = "x86_64")]
+        ("amx", Format::Float32 | Format::Bfloat16 | Format::Int8) => {
+            const OPERATIONS: f64 = 2.0 * 16.0 * 16.0 / amx::STEPS_OF_ROUND as f64;
+            // SAFETY: the library has a level of this name only where the processor has AMX and lets this process use it.
+            let bfloat16: fn(usize) = |steps| unsafe { amx::bfloat16(steps) };
+            // SAFETY: as above.
+            let int8: fn(usize) = |steps| unsafe { amx::int8(steps) };
+            match format {
+                Format::Bfloat16 => Loop { name: "TDPBF16PS", operations: 32.0 * OPERATIONS, run: bfloat16 },
+                Format::Int8 => Loop { name: "TDPBUSD", operations: 64.0 * OPERATIONS, run: int8 },
+                _ => Loop { name: "six TDPBUSD a product", operations: 64.0 / 6.0 * OPERATIONS, run: int8 },
+            }
+        }
+        #[cfg(target_arch = "x86_64")]
         ("avx512_bf16", Format::Bfloat16) => {
             // SAFETY: the library has a level of this name only where the processor has AVX-512 BF16.
             let run = |steps| unsafe { x86::bfloat16(steps) };
-            Loop { name: "VDPBF16PS", operations: 64, run }
+            Loop { name: "VDPBF16PS", operations: 64.0, run }
         }
         #[cfg(target_arch = "x86_64")]
-        ("avx512_bf16" | "avx512_vnni", Format::Int8 | Format::GroupedInt8) => {
+        ("amx" | "avx512_bf16" | "avx512_vnni", Format::Int8 | Format::GroupedInt8) => {
             // SAFETY: as above, AVX-512 VNNI.
             let run = |steps| unsafe { x86::int8(steps) };
-            Loop { name: "VPDPBUSD", operations: 128, run }
+            Loop { name: "VPDPBUSD", operations: 128.0, run }
         }
         #[cfg(target_arch = "x86_64")]
-        (name, _) if name.starts_with("avx512") || name.starts_with("amx") => {
+        (name, _) if name.starts_with("avx512") => {
             // SAFETY: as above, AVX-512 F.
             let run = |steps| unsafe { x86::avx512(steps) };
-            Loop { name: "VFMADD of 512 bits", operations: 32, run }
+            Loop { name: "VFMADD of 512 bits", operations: 32.0, run }
         }
         #[cfg(target_arch = "x86_64")]
         ("avx2", _) => {
             // SAFETY: as above, AVX2 and FMA.
             let run = |steps| unsafe { x86::avx2(steps) };
-            Loop { name: "VFMADD of 256 bits", operations: 16, run }
+            Loop { name: "VFMADD of 256 bits", operations: 16.0, run }
         }
         #[cfg(target_arch = "aarch64")]
-        ("neon", _) => Loop { name: "FMLA of 128 bits", operations: 8, run: neon },
-        _ => Loop { name: "multiplications and additions", operations: 2, run: scalar },
+        ("neon", _) => Loop { name: "FMLA of 128 bits", operations: 8.0, run: neon },
+        _ => Loop { name: "multiplications and additions", operations: 2.0, run: scalar },
     }
 }
 
@@ -155,4 +168,58 @@ mod x86 {
         }
         black_box(sums);
     }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod amx {
+    use std::arch::asm;
+
+    /// Steps that one round of the loop stands for: a tile product takes sixteen cycles, where the other loops take one or a half.
+    pub(super) const STEPS_OF_ROUND: usize = 64;
+
+    /// Eight tile registers of sixteen rows of 64 bytes, palette 1.
+    #[repr(C, align(64))]
+    struct Configuration([u8; 16], [u16; 16], [u8; 16]);
+
+    static CONFIGURATION: Configuration = Configuration(
+        [1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+        [64, 64, 64, 64, 64, 64, 64, 64, 0, 0, 0, 0, 0, 0, 0, 0],
+        [16, 16, 16, 16, 16, 16, 16, 16, 0, 0, 0, 0, 0, 0, 0, 0],
+    );
+
+    macro_rules! rounds {
+        ($name:ident, $multiply:literal) => {
+            /// Rounds of sixteen tile products in four chains.
+            ///
+            /// # Safety
+            /// The processor has AMX, and the system lets this process use it.
+            pub(super) unsafe fn $name(steps: usize) {
+                // SAFETY: the instructions exist by this function's contract; they read the 64 bytes of `CONFIGURATION`
+                // and otherwise change tile registers only, which are declared.
+                unsafe {
+                    asm!(
+                        "ldtilecfg [{configuration}]",
+                        "2:",
+                        ".rept 4",
+                        concat!($multiply, " tmm0, tmm4, tmm6"),
+                        concat!($multiply, " tmm1, tmm4, tmm7"),
+                        concat!($multiply, " tmm2, tmm5, tmm6"),
+                        concat!($multiply, " tmm3, tmm5, tmm7"),
+                        ".endr",
+                        "dec {rounds}",
+                        "jnz 2b",
+                        "tilerelease",
+                        configuration = in(reg) &raw const CONFIGURATION,
+                        rounds = inout(reg) (steps / STEPS_OF_ROUND).max(1) => _,
+                        out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
+                        out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
+                        options(nostack, readonly),
+                    );
+                }
+            }
+        };
+    }
+
+    rounds!(bfloat16, "tdpbf16ps");
+    rounds!(int8, "tdpbusd");
 }
