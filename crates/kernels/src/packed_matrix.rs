@@ -18,7 +18,8 @@ pub(crate) use digit_panels::{DIGITS, DigitPanels, MOST_STEPS, STEPS, steps_in_o
 /// they are packed, the inputs row by row before the product.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Format {
-    /// float32 as it is.
+    /// float32 as it is; where matrix tiles multiply, in steps of 2^-24 of the largest number of an input row and of an output feature's
+    /// weights.
     Float32,
     /// Both sides rounded to bfloat16, sums in float32.
     Bfloat16,
@@ -48,6 +49,7 @@ pub struct PackedMatrix {
 /// features, within a panel pairs of tiles.
 #[derive(Clone, Debug)]
 pub(crate) enum TilePanels {
+    /// Whole numbers of steps, in three signed bytes.
     Float32(DigitPanels),
     Bfloat16(Vec<Lane<u32>>),
     Int8(BytePanels),

@@ -12,7 +12,8 @@ use crate::packed_matrix::{BytePanels, DIGITS, DigitPanels, TilePanels};
 use crate::simd::{BLOCK, BLOCK_LINES, Dots, TILE, TileKernel, TileProduct, Tiles};
 use crate::tile::{load_row, store_row};
 
-/// Tiles of depth that are multiplied for all rows before the next ones: 32 KiB of weights, which stay in the first-level cache.
+/// Tiles of depth that are multiplied for all rows before the next ones: 32 KiB of weights, which stay in the first-level cache, or as
+/// much of each digit, which stays in the second-level one.
 const DEPTH_TILES: usize = 16;
 
 /// Orders of magnitude of products of digits, each 256 times the next.
