@@ -106,7 +106,8 @@ impl<'a> OutputColumns<'a> {
 /// `input` is `[rows, input_features]`, `bias` has all `output_features` values, `output` has as many rows as `input`.
 /// In float32 and bfloat16 each output is one chain of multiply-adds from the bias, over the input features in order (in each pair
 /// of bfloat16 the second first); in int8 it is the bias and an exact integer sum, scaled once, or one such sum a group after another.
-/// Matrix tiles have their own order in bfloat16; in float32 they add six exact integer sums of digits. A row is rounded and quantized by itself.
+/// Matrix tiles have their own order in bfloat16; in float32 six products of digits make three exact integer sums. A row is rounded and
+/// quantized by itself.
 pub fn linear(
     weight: &PackedMatrix,
     bias: &[f32],
